@@ -1,0 +1,90 @@
+//! From a handler's response to a recorded stream and its first client's response.
+
+use crate::{
+    ControlEvents, Principal, RequestId,
+    body::ResumeBody,
+    live::LiveLog,
+    node::Node,
+    reader::{Purpose, Reader},
+    record::Recorder,
+    response::{Recorded, Verdict, degraded_head, first_head, verdict},
+    resume::expires_at,
+    source::{BodySource, BoxError},
+    store::StreamHead,
+    token::Cursor,
+};
+use bytes::Bytes;
+use http::Response;
+use http_body::Body;
+use std::sync::Arc;
+
+/// What is known of a request whose response may be a stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Fresh {
+    pub(crate) request_id: RequestId,
+    pub(crate) principal: Option<Principal>,
+    pub(crate) correlation_id: Option<Arc<str>>,
+}
+
+/// Records the response if it is a stream; any other passes as it is.
+pub(crate) fn begin<B>(node: &Arc<Node>, fresh: Fresh, response: Response<B>) -> Response<ResumeBody<B>>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let (mut head, body) = response.into_parts();
+    match verdict(&head) {
+        Verdict::Pass => return Response::from_parts(head, ResumeBody::passed(body)),
+        Verdict::PassEncoded => {
+            node.telemetry.encoded();
+            return Response::from_parts(head, ResumeBody::passed(body));
+        }
+        Verdict::Record => {}
+    }
+    let Some(keys) = &node.keys else {
+        return degraded(node, head, body, "no-secret");
+    };
+    let control = head.extensions.get::<ControlEvents>().copied().unwrap_or(node.settings.control_events);
+    let started_at = node.now();
+    let stream = StreamHead {
+        node: node.store.node(),
+        started_at,
+        correlation_id: fresh.correlation_id,
+        comments: control == ControlEvents::Comments,
+    };
+    let as_comments = stream.comments;
+    let log = LiveLog::begin(fresh.request_id, stream, node.settings.limits(), Arc::clone(&node.usage));
+    let log = Arc::new(log);
+    let Some(guard) = node.admit_reader() else { return degraded(node, head, body, "capacity") };
+    let Some(place) = log.attach(0, true, usize::MAX) else { return degraded(node, head, body, "capacity") };
+    if !node.admit(&log) {
+        return degraded(node, head, body, "capacity");
+    }
+    let source = Box::pin(BodySource::new(body));
+    drop(tokio::spawn(Recorder::new(Arc::clone(node), Arc::clone(&log), source)));
+    let claims = Cursor {
+        request_id: fresh.request_id,
+        node: node.store.node(),
+        seq: 0,
+        expires_at: expires_at(node),
+        step: crate::Step::NONE,
+        ended: false,
+        may_cancel: true,
+    };
+    let signer = keys.signer(fresh.principal.as_ref().map(|principal| &*principal.0));
+    let up = node.store_is_up();
+    if !up {
+        node.telemetry.degraded("store");
+    }
+    first_head(&mut head.headers, fresh.request_id, &signer.sign(&claims), (!up).then_some("store"));
+    head.extensions.insert(Recorded);
+    let reader = Reader::new(Arc::clone(node), guard, place, signer, claims, Purpose::First, as_comments);
+    Response::from_parts(head, ResumeBody::read(reader))
+}
+
+/// The bare handler's response, which says that it cannot be resumed, and why.
+fn degraded<B>(node: &Node, mut head: http::response::Parts, body: B, reason: &'static str) -> Response<ResumeBody<B>> {
+    node.telemetry.degraded(reason);
+    degraded_head(&mut head.headers, reason);
+    Response::from_parts(head, ResumeBody::passed(body))
+}

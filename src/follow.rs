@@ -1,0 +1,160 @@
+//! The follower: one task for each stream that runs elsewhere and is read here. It feeds a live log from the store,
+//! by what the writer pushes and, behind that, by a slow look at the log.
+
+use crate::{
+    live::LiveLog,
+    node::Node,
+    store::{Chunk, Opened, Page, Pushed},
+};
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Waker},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep_until};
+
+/// How often the log is looked at when nobody pushes.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a log that is gone is waited for: its writer may be writing it again.
+const GONE: Duration = Duration::from_secs(15);
+/// How long a stream that nobody reads any more is still followed: a client that was cut comes back.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A live log for what the store holds behind a cursor, still empty; [`feed`] brings it to life.
+pub(crate) fn log_of(node: &Arc<Node>, id: crate::RequestId, opened: &Opened) -> LiveLog {
+    let (first, before) = match opened.page.chunks.first() {
+        Some(chunk) => (chunk.first, chunk.totals.bytes - size(chunk)),
+        None => (opened.tail.last + 1, opened.tail.totals.bytes),
+    };
+    let limits = node.settings.limits();
+    LiveLog::follow(id, opened.head.clone(), first, before, &opened.tail, limits, Arc::clone(&node.usage))
+}
+
+fn size(chunk: &Chunk) -> u64 {
+    let size: u64 = chunk.events.iter().map(|event| event.size() as u64).sum();
+    size.min(chunk.totals.bytes)
+}
+
+/// Puts the first page into its log. Where that is not all, follows the stream from there on.
+pub(crate) fn feed(node: &Arc<Node>, log: &Arc<LiveLog>, opened: Opened) {
+    let mut follower = Follower { node: Arc::clone(node), log: Arc::clone(log), last: log.last() };
+    let more = opened.page.more;
+    let over = follower.page(opened.page);
+    if over && !more {
+        node.unfollow(log, true);
+    } else {
+        let writer = opened.head.node;
+        drop(tokio::spawn(follower.run(writer, more)));
+    }
+}
+
+struct Follower {
+    node: Arc<Node>,
+    log: Arc<LiveLog>,
+    /// The last event in the live log.
+    last: u64,
+}
+
+impl Drop for Follower {
+    /// Whatever ends a follower, nobody waits for it any longer.
+    fn drop(&mut self) {
+        self.node.unfollow(&self.log, true);
+        self.log.abandon();
+    }
+}
+
+impl Follower {
+    /// Adds a page. Whether the stream's end was in it.
+    fn page(&mut self, page: Page) -> bool {
+        let mut over = false;
+        for chunk in page.chunks {
+            over |= self.chunk(&chunk);
+        }
+        over
+    }
+
+    /// Adds a chunk, as far as it is new. Whether the stream's end was in it.
+    fn chunk(&mut self, chunk: &Chunk) -> bool {
+        if chunk.first > self.last + 1 {
+            let mut totals = chunk.totals;
+            totals.bytes -= size(chunk);
+            self.log.skip_to(chunk.first, chunk.step_before.clone(), totals);
+            self.last = chunk.first - 1;
+        }
+        if chunk.last() > self.last {
+            let known = usize::try_from(self.last + 1 - chunk.first).unwrap_or(usize::MAX);
+            self.log.push(chunk.events.iter().skip(known).cloned(), chunk.at);
+            self.last = chunk.last();
+        }
+        self.log.set_trimmed(chunk.totals);
+        if let Some(status) = chunk.end {
+            self.log.finish(status, chunk.at);
+        }
+        chunk.end.is_some()
+    }
+
+    async fn run(mut self, writer: crate::NodeId, mut look: bool) {
+        let log = Arc::clone(&self.log);
+        let mut watch = self.node.store.watch(log.id, writer, self.last);
+        let mut looked = Instant::now();
+        let mut gone_since = None;
+        let mut alone_since = None;
+        let mut kicks = 0;
+        loop {
+            let unread = alone_since.map_or(looked + LOOK, |since: Instant| since + LINGER);
+            tokio::select! {
+                // A reader that is slow holds the follower back as it would a recorder.
+                _ = poll_fn(|cx| log.poll_room(cx)), if look => {
+                    looked = Instant::now();
+                    match Arc::clone(&self.node.store).page(log.id, self.last).await {
+                        Ok(Some(page)) => {
+                            gone_since = None;
+                            look = page.more;
+                            if self.page(page) && !look {
+                                return;
+                            }
+                        }
+                        Ok(None) => {
+                            look = false;
+                            if looked - *gone_since.get_or_insert(looked) >= GONE {
+                                return;
+                            }
+                        }
+                        // The store is away: what this node has is served, and the rest when it is back.
+                        Err(_) => {
+                            look = false;
+                            gone_since = None;
+                        }
+                    }
+                }
+                news = watch.news.recv() => match news {
+                    Some(Pushed::Chunk(chunk)) if chunk.first <= self.last + 1 && !look && self.has_room() => {
+                        if self.chunk(&chunk) {
+                            return;
+                        }
+                    }
+                    Some(_) => look = true,
+                    None => watch = self.node.store.watch(log.id, writer, self.last),
+                },
+                seen = poll_fn(|cx| log.poll_kick(kicks, cx)) => {
+                    kicks = seen;
+                    alone_since = if log.readers() == 0 { alone_since.or_else(|| Some(Instant::now())) } else { None };
+                }
+                () = sleep_until(unread.min(looked + LOOK)) => {
+                    look = true;
+                    looked = Instant::now();
+                    let unread = alone_since.is_some_and(|since| since.elapsed() >= LINGER);
+                    if unread && self.node.unfollow(&log, false) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the furthest reader has room for more, now.
+    fn has_room(&self) -> bool {
+        self.log.poll_room(&Context::from_waker(Waker::noop())).is_ready()
+    }
+}

@@ -1,0 +1,277 @@
+//! What the clones of one layer share: the store, the keys, the settings, and the streams of this node.
+
+use crate::{
+    RequestId,
+    live::LiveLog,
+    settings::{ControlEvents, Settings},
+    store::{Erased, Health},
+    telemetry::{self, Telemetry},
+    token::{Keys, Signer, Verifier},
+};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{sync::watch, time::Instant};
+
+/// The bytes of events that a node holds, over all live logs.
+#[derive(Debug, Default)]
+pub(crate) struct Usage(AtomicUsize);
+
+impl Usage {
+    pub(crate) fn change(&self, added: usize, gone: usize) {
+        if added >= gone {
+            self.0.fetch_add(added - gone, Ordering::Relaxed);
+        } else {
+            self.0.fetch_sub(gone - added, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The keys as this layer uses them, ready for the commonest case: nobody in particular.
+pub(crate) struct KeyRing {
+    keys: Keys,
+    scope: String,
+    signer: Signer,
+    verifier: Verifier,
+}
+
+impl KeyRing {
+    fn new(keys: Keys, scope: &str) -> Self {
+        let (signer, verifier) = (keys.signer(scope, None), keys.verifier(scope, None));
+        Self { keys, scope: scope.to_owned(), signer, verifier }
+    }
+
+    pub(crate) fn signer(&self, principal: Option<&str>) -> Signer {
+        match principal {
+            None => self.signer.clone(),
+            some => self.keys.signer(&self.scope, some),
+        }
+    }
+
+    pub(crate) fn verifier(&self, principal: Option<&str>) -> Verifier {
+        match principal {
+            None => self.verifier.clone(),
+            some => self.keys.verifier(&self.scope, some),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Streams {
+    /// Streams that run here, or ended here and may still have to be written again.
+    recorded: HashMap<RequestId, Arc<LiveLog>>,
+    /// Streams that run elsewhere and are read here.
+    followed: HashMap<RequestId, Arc<LiveLog>>,
+    /// Of the recorded ones, how many still run.
+    running: usize,
+}
+
+/// How often the node has lately written: what decides whether appends wait for company.
+#[derive(Debug)]
+struct Pulse {
+    since: Instant,
+    count: u32,
+    rate: u32,
+}
+
+pub(crate) struct Node {
+    pub(crate) settings: Settings,
+    pub(crate) store: Arc<dyn Erased>,
+    pub(crate) keys: Option<KeyRing>,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) usage: Arc<Usage>,
+    streams: Mutex<Streams>,
+    readers: AtomicUsize,
+    health: watch::Receiver<Health>,
+    tending: AtomicBool,
+    pulse: Mutex<Pulse>,
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("store", &self.store.kind())
+            .field("settings", &self.settings)
+            .field("keys", &self.keys.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Appends a second up to which a node is quiet: there each one goes out at once.
+const QUIET_APPENDS: u32 = 5_000;
+/// How long an append of a busy node waits for company.
+const LINGER: Duration = Duration::from_millis(50);
+
+impl Node {
+    pub(crate) fn new(settings: Settings, store: Arc<dyn Erased>, keys: Option<Keys>) -> Arc<Self> {
+        let keys = keys.map(|keys| KeyRing::new(keys, &settings.scope));
+        if keys.is_some() && settings.principal.is_none() && settings.authorize.is_none() && !settings.tokens_are_enough
+        {
+            telemetry::warn_no_principal();
+        }
+        let health = store.health();
+        Arc::new(Self {
+            settings,
+            store,
+            keys,
+            telemetry: Telemetry::default(),
+            usage: Arc::default(),
+            streams: Mutex::default(),
+            readers: AtomicUsize::new(0),
+            health,
+            tending: AtomicBool::new(false),
+            pulse: Mutex::new(Pulse { since: Instant::now(), count: 0, rate: 0 }),
+        })
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.settings.clock.now()
+    }
+
+    /// Whether the store could be reached when last heard of.
+    pub(crate) fn store_is_up(&self) -> bool {
+        self.health.borrow().up
+    }
+
+    /// Counts up each time the store has come back.
+    pub(crate) fn store_epoch(&self) -> u64 {
+        self.health.borrow().epoch
+    }
+
+    /// Takes a new stream in, if the node's limits let it.
+    pub(crate) fn admit(self: &Arc<Self>, log: &Arc<LiveLog>) -> bool {
+        let mut streams = self.streams();
+        if self.usage.bytes() >= self.settings.max_node_bytes {
+            streams.recorded.values().for_each(|log| log.release());
+            return false;
+        }
+        if streams.running >= self.settings.max_streams {
+            return false;
+        }
+        streams.running += 1;
+        streams.recorded.insert(log.id, Arc::clone(log));
+        drop(streams);
+        self.tend();
+        true
+    }
+
+    /// A recorded stream has ended; it can still be found until [`Node::forget`].
+    pub(crate) fn ended(&self) {
+        self.streams().running -= 1;
+    }
+
+    /// A recorded stream is safe in the store, or past its time.
+    pub(crate) fn forget(&self, id: RequestId) {
+        self.streams().recorded.remove(&id);
+    }
+
+    pub(crate) fn find(&self, id: RequestId) -> Option<Arc<LiveLog>> {
+        let streams = self.streams();
+        streams.recorded.get(&id).or_else(|| streams.followed.get(&id)).cloned()
+    }
+
+    /// Takes a followed stream in. Where there is one already, that one is to be used instead.
+    pub(crate) fn followed(&self, log: &Arc<LiveLog>) -> Result<(), Arc<LiveLog>> {
+        use std::collections::hash_map::Entry;
+        match self.streams().followed.entry(log.id) {
+            Entry::Occupied(there) => Err(Arc::clone(there.get())),
+            Entry::Vacant(free) => {
+                free.insert(Arc::clone(log));
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives a followed stream up if nobody reads it any more (or at once, with `at_once`).
+    pub(crate) fn unfollow(&self, log: &Arc<LiveLog>, at_once: bool) -> bool {
+        let mut streams = self.streams();
+        // Under the lock, so that no reader comes in between: see `attach`.
+        let free = at_once || log.readers() == 0;
+        if free && streams.followed.get(&log.id).is_some_and(|there| Arc::ptr_eq(there, log)) {
+            streams.followed.remove(&log.id);
+        }
+        free
+    }
+
+    /// Counts one more reader on this node, if the limit lets it.
+    pub(crate) fn admit_reader(self: &Arc<Self>) -> Option<ReaderGuard> {
+        let guard = ReaderGuard(Arc::clone(self));
+        (self.readers.fetch_add(1, Ordering::Relaxed) < self.settings.max_readers).then_some(guard)
+    }
+
+    /// How long an append waits for company: not at all on a quiet node or while somebody follows.
+    pub(crate) fn linger(&self, watched: bool) -> Duration {
+        if watched {
+            return Duration::ZERO;
+        }
+        if !self.store.is_shared() {
+            // Nobody waits for it: all who read, read the live log.
+            return LINGER;
+        }
+        let pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        let busy = pulse.rate >= QUIET_APPENDS && pulse.since.elapsed() < Duration::from_secs(1);
+        if busy { LINGER } else { Duration::ZERO }
+    }
+
+    /// Whether trouble can be told in-band: a comment would not make any client come back.
+    pub(crate) fn can_say_wait(&self) -> bool {
+        self.settings.control_events == ControlEvents::Events
+    }
+
+    pub(crate) fn count_append(&self) {
+        let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        pulse.count += 1;
+        if pulse.count >= QUIET_APPENDS / 10 || pulse.count.is_multiple_of(64) {
+            let elapsed = pulse.since.elapsed();
+            if elapsed >= Duration::from_millis(100) {
+                pulse.rate =
+                    u32::try_from(u128::from(pulse.count) * 1000 / elapsed.as_millis().max(1)).unwrap_or(u32::MAX);
+                pulse.since = Instant::now();
+                pulse.count = 0;
+            }
+        }
+    }
+
+    /// One task a node: when the store has come back, every stream of this node is told to look after its log.
+    fn tend(self: &Arc<Self>) {
+        if !self.store.is_shared() || self.tending.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (node, mut health) = (Arc::downgrade(self), self.health.clone());
+        drop(tokio::spawn(async move {
+            while health.changed().await.is_ok() {
+                let Some(node) = Weak::upgrade(&node) else { return };
+                let up = health.borrow_and_update().up;
+                node.telemetry.store_health(up);
+                if up {
+                    let logs: Vec<_> = node.streams().recorded.values().cloned().collect();
+                    logs.iter().for_each(|log| log.kick());
+                }
+            }
+        }));
+    }
+}
+
+/// One reader of this node, for as long as it is held.
+#[derive(Debug)]
+pub(crate) struct ReaderGuard(Arc<Node>);
+
+impl Drop for ReaderGuard {
+    fn drop(&mut self) {
+        self.0.readers.fetch_sub(1, Ordering::Relaxed);
+    }
+}

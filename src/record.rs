@@ -1,0 +1,326 @@
+//! The recorder: one task a stream. It owns the handler's body, reads it to its end whether or not anybody is
+//! connected, and is the only one that adds to the stream.
+
+use crate::{
+    EndStatus, Event, EventView, Step,
+    framer::{Frame, Framer, Unfinished},
+    hooks::{Class, SnapshotFold},
+    live::{LiveLog, Passing},
+    node::Node,
+    source::Source,
+    store::Snapshot,
+    writer::Writer,
+};
+use bytes::Bytes;
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Events taken before the log is locked and readers are woken: what makes a busy stream cheap.
+const BATCH_EVENTS: usize = 64;
+/// Bytes taken before that.
+const BATCH_BYTES: usize = 64 * 1024;
+/// Batches taken before other tasks of this thread get their turn.
+const BATCHES_A_TURN: usize = 16;
+
+pub(crate) struct Recorder {
+    node: Arc<Node>,
+    log: Arc<LiveLog>,
+    source: Option<Pin<Box<dyn Source>>>,
+    framer: Framer,
+    writer: Writer,
+    fold: Option<Box<dyn SnapshotFold>>,
+    batch: Vec<Event>,
+    /// The last event's seq, those of the batch included.
+    seq: u64,
+    step: Step,
+    result: Option<Bytes>,
+    failed: bool,
+    kicks: u32,
+    timer: Pin<Box<Sleep>>,
+    /// Since when nobody has been connected, here or elsewhere.
+    alone_since: Option<Instant>,
+    /// Since when the furthest reader has held the source back.
+    held_since: Option<Instant>,
+    over: bool,
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").field("log", &self.log).field("seq", &self.seq).finish_non_exhaustive()
+    }
+}
+
+impl Recorder {
+    pub(crate) fn new(node: Arc<Node>, log: Arc<LiveLog>, source: Pin<Box<dyn Source>>) -> Self {
+        let settings = &node.settings;
+        let strip_ids = settings.event_ids == crate::EventIds::Token;
+        Self {
+            framer: Framer::new(strip_ids, settings.max_event_bytes),
+            fold: settings.fold.as_ref().map(|make| make(log.id)),
+            writer: Writer::new(Arc::clone(&node), Arc::clone(&log)),
+            source: Some(source),
+            batch: Vec::new(),
+            seq: 0,
+            step: Step::NONE,
+            result: None,
+            failed: false,
+            kicks: 0,
+            timer: Box::pin(sleep_until(Instant::now())),
+            alone_since: None,
+            held_since: None,
+            over: false,
+            node,
+            log,
+        }
+    }
+
+    /// Reads one batch. Whether there was anything.
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> bool {
+        let Poll::Ready(room) = self.log.poll_room(cx) else {
+            self.held_since.get_or_insert_with(Instant::now);
+            return false;
+        };
+        self.held_since = None;
+        let mut room = room.min(BATCH_EVENTS);
+        let mut bytes = 0;
+        let mut progress = false;
+        while room > 0 && bytes < BATCH_BYTES {
+            if let Some(frame) = self.framer.next() {
+                progress = true;
+                if let Some(size) = self.take(frame) {
+                    bytes += size;
+                    room -= 1;
+                }
+                continue;
+            }
+            let Some(source) = &mut self.source else { break };
+            match source.as_mut().poll_bytes(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Some(Ok(data))) => self.framer.push(data),
+                Poll::Ready(Some(Err(error))) => {
+                    self.node.telemetry.handler_failed(self.log.id, &*error);
+                    self.end(EndStatus::Error);
+                    return true;
+                }
+                Poll::Ready(None) => {
+                    self.end(EndStatus::Complete);
+                    return true;
+                }
+            }
+        }
+        self.flush();
+        progress
+    }
+
+    /// Takes a frame in. The size of what it adds to the log, if it adds to it.
+    fn take(&mut self, frame: Frame) -> Option<usize> {
+        match frame {
+            Frame::Event { lines, eol, has_id } => {
+                self.seq += 1;
+                let class = self.classify(&lines);
+                let event =
+                    Event { lines, eol, has_id, oversize: false, priority: class.priority, step: self.step.clone() };
+                let size = event.size();
+                self.batch.push(event);
+                Some(size)
+            }
+            Frame::Comment(bytes) => {
+                self.flush();
+                self.log.pass(Passing::Comment(bytes));
+                None
+            }
+            Frame::OversizePart(bytes) => {
+                self.flush();
+                self.log.pass(Passing::Part(bytes));
+                None
+            }
+            Frame::OversizeEnd { eol, has_id, size } => {
+                self.flush();
+                self.seq += 1;
+                self.node.telemetry.oversized(self.log.id, self.seq, size);
+                self.log.pass(Passing::PartEnd { eol, has_id });
+                self.batch.push(Event { oversize: true, eol, step: self.step.clone(), ..Event::default() });
+                self.flush();
+                Some(size)
+            }
+        }
+    }
+
+    fn classify(&mut self, lines: &Bytes) -> Class {
+        if self.node.settings.classify.is_none() && self.fold.is_none() {
+            return Class::new();
+        }
+        let view = EventView::new(self.seq, lines);
+        if let Some(fold) = &mut self.fold {
+            fold.event(&view);
+        }
+        let class = self.node.settings.classify.as_ref().map_or(Class::new(), |classify| classify.classify(&view));
+        if let Some(step) = &class.step
+            && *step != self.step
+        {
+            self.step = step.clone();
+        }
+        if class.result {
+            self.result = Some(Bytes::copy_from_slice(&view.data()));
+        }
+        self.failed |= class.failed;
+        class
+    }
+
+    /// Puts the batch into the live log.
+    fn flush(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let gone = self.log.push(self.batch.drain(..), self.node.now());
+        self.writer.grown(self.seq);
+        if gone > 0 {
+            self.node.telemetry.buffer_trimmed(self.log.id, gone);
+            self.fold_what_went();
+        }
+    }
+
+    /// While the stream runs, a fold's snapshot stands in for what was let go. One is made only when the last one no
+    /// longer reaches the oldest event, so about once for each time that the whole log has been replaced.
+    fn fold_what_went(&mut self) {
+        let Some(fold) = &self.fold else { return };
+        let summary = self.log.summary();
+        if summary.snapshot.is_some_and(|snapshot| snapshot.seq + 1 >= summary.first) {
+            return;
+        }
+        if let Some(data) = fold.snapshot() {
+            self.keep_snapshot(data, None);
+        }
+    }
+
+    fn keep_snapshot(&mut self, data: Bytes, status: Option<EndStatus>) {
+        let snapshot = Arc::new(Snapshot { seq: self.seq, status, step: self.step.clone(), data });
+        self.log.set_snapshot(Arc::clone(&snapshot));
+        self.writer.snapshot(snapshot);
+        self.node.telemetry.snapshot_created(self.log.id, self.seq, status);
+    }
+
+    /// The stream is over: its snapshot first, so that nobody sees an end that has one without it.
+    fn end(&mut self, status: EndStatus) {
+        if self.over {
+            return;
+        }
+        self.over = true;
+        self.source = None;
+        self.flush();
+        if let Some(unfinished) = self.framer.finish() {
+            self.node.telemetry.unfinished_block(self.log.id);
+            if unfinished == Unfinished::Open {
+                self.log.pass(Passing::BrokenOff);
+            }
+        }
+        let status = if status == EndStatus::Complete && self.failed { EndStatus::Error } else { status };
+        let snapshot = self.fold.take().and_then(|fold| fold.snapshot()).or_else(|| self.result.take());
+        if let Some(data) = snapshot {
+            self.keep_snapshot(data, Some(status));
+        }
+        self.log.finish(status, self.node.now());
+        self.writer.end(status);
+        self.node.ended();
+        self.node.telemetry.stream_ended(self.log.id, status, self.seq);
+    }
+
+    /// Somebody came or went, or the store is back.
+    fn look_around(&mut self) {
+        self.writer.look();
+        let alone = self.log.readers() == 0 && !self.writer.is_watched();
+        self.alone_since = if alone { self.alone_since.or_else(|| Some(Instant::now())) } else { None };
+    }
+
+    fn on_time(&mut self, now: Instant) {
+        if self.over {
+            return;
+        }
+        let settings = &self.node.settings;
+        if self.held_since.is_some_and(|since| now >= since + settings.stall_time) {
+            let stalled = self.log.let_stalled_go();
+            self.held_since = Some(now);
+            if stalled > 0 {
+                self.node.telemetry.reader_stalled(self.log.id, stalled);
+            }
+        }
+        if self.alone_since.is_some_and(|since| now >= since + settings.detach_time) {
+            if self.writer.is_watched() {
+                self.alone_since = Some(now);
+            } else {
+                self.end(EndStatus::Interrupted);
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let settings = &self.node.settings;
+        let stall = self.held_since.map(|since| since + settings.stall_time);
+        let detach = self.alone_since.filter(|_| !self.over).map(|since| since + settings.detach_time);
+        [self.writer.deadline(), stall.filter(|_| !self.over), detach].into_iter().flatten().min()
+    }
+
+    /// Whether the timer has struck.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(deadline) = self.deadline() else { return false };
+        if self.timer.deadline() != deadline {
+            self.timer.as_mut().reset(deadline);
+        }
+        self.timer.as_mut().poll(cx).is_ready()
+    }
+}
+
+impl Future for Recorder {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let mut batches = 0;
+        loop {
+            let mut progress = false;
+            if !this.over && this.poll_source(cx) {
+                progress = true;
+                batches += 1;
+            }
+            progress |= this.writer.poll(cx).is_ready();
+            let now = Instant::now();
+            progress |= this.writer.start(now);
+            if let Poll::Ready(kicks) = this.log.poll_kick(this.kicks, cx) {
+                this.kicks = kicks;
+                this.look_around();
+                progress = true;
+            }
+            if this.over && this.writer.is_done(now) {
+                this.node.forget(this.log.id);
+                return Poll::Ready(());
+            }
+            if this.poll_timer(cx) {
+                this.on_time(Instant::now());
+                progress = true;
+            }
+            if !progress {
+                return Poll::Pending;
+            }
+            if batches >= BATCHES_A_TURN {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl Drop for Recorder {
+    /// A task that is dropped (its runtime shuts down) still finishes its stream for those who read it here.
+    fn drop(&mut self) {
+        if !self.over {
+            self.log.finish(EndStatus::Interrupted, self.node.now());
+            self.node.ended();
+        }
+        self.node.forget(self.log.id);
+    }
+}

@@ -1,0 +1,385 @@
+//! A resume, from its head to its response: verify, find the stream, check everything about the cursor, and only then
+//! answer.
+
+use crate::{
+    RequestId, ResumeError,
+    body::ResumeBody,
+    clock::millis,
+    control::{Control, Style, jittered},
+    follow,
+    hooks::{Authorization, Principal},
+    live::{LiveLog, Place, Summary},
+    node::{KeyRing, Node},
+    reader::{Purpose, Reader},
+    request::{Ask, Carrier, Mode},
+    response::{NO_STORE, Recorded, resumed_head, stream_headers},
+    settings::{ControlEvents, EventIds},
+    store::{Opened, Snapshot, StreamHead, Tail, Totals},
+    token::{Cursor, Signer, TokenError},
+};
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response, StatusCode, Version,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+    request::Parts,
+};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Two lease times: a token younger than this may be of a stream whose first append is still on its way.
+const YOUNG_MS: u64 = 18_000;
+
+/// Answers a request that was taken for a resume.
+pub(crate) async fn respond<B>(node: Arc<Node>, head: Parts, ask: Ask) -> Response<ResumeBody<B>> {
+    let version = head.version;
+    let principal = match authorize(&node, &head) {
+        Ok(principal) => principal,
+        Err(refusal) => return refusal.map(ResumeBody::whole),
+    };
+    drop(head);
+    let carrier = ask.carrier;
+    let Some(keys) = &node.keys else { return refuse(&node, ResumeError::ResumeDisabled, version) };
+    let resume = match verify(&node, keys, ask, principal.as_ref()) {
+        Ok(resume) => resume,
+        Err(error) => return refuse(&node, error, version),
+    };
+    let signer = keys.signer(principal.as_ref().map(|principal| &*principal.0));
+    let claims = resume.claims.clone();
+    match resume.answer(&node, &signer).await {
+        Ok(response) => response,
+        Err(error) if error.is_transient() && carrier.is_event_source() && node.can_say_wait() => {
+            wait(&node, claims, &signer, error)
+        }
+        Err(error) => refuse(&node, error, version),
+    }
+}
+
+/// An error as a response of the layer's.
+pub(crate) fn refuse<B>(node: &Node, error: ResumeError, version: Version) -> Response<ResumeBody<B>> {
+    node.telemetry.resume_refused(error.code());
+    let settings = &node.settings;
+    let mut response = error.respond(settings.gone_status, version, settings.render_error.as_deref());
+    response.extensions_mut().insert(Recorded);
+    response.map(ResumeBody::whole)
+}
+
+fn authorize(node: &Node, head: &Parts) -> Result<Option<Principal>, Response<Bytes>> {
+    let by_rule = || node.settings.principal.as_ref().and_then(|principal| principal(head));
+    match node.settings.authorize.as_ref().map(|authorize| authorize(head)) {
+        None | Some(Authorization::Allow) => Ok(by_rule()),
+        Some(Authorization::AllowAs(principal)) => Ok(Some(principal)),
+        Some(Authorization::Refuse(response)) => Err(*response),
+    }
+}
+
+/// Verifies the tokens, and settles which of them counts for what.
+fn verify(node: &Node, keys: &KeyRing, ask: Ask, principal: Option<&Principal>) -> Result<Resume, ResumeError> {
+    let verifier = keys.verifier(principal.map(|principal| &*principal.0));
+    let now = node.now();
+    let open = |token: &[u8]| verifier.open(token, now).map(|verified| verified.into_cursor());
+    let mut claims = open(&ask.token).map_err(|error| match error {
+        TokenError::Malformed => ResumeError::MalformedToken,
+        TokenError::InvalidSignature => ResumeError::InvalidSignature,
+        TokenError::Expired => {
+            node.telemetry.resume_expired(None, "token");
+            ResumeError::TokenExpired
+        }
+    })?;
+    let mut carrier = ask.carrier;
+    let mut from = ask.from;
+    if let Some(cursor) = ask.last_event_id.as_deref().and_then(|token| open(token).ok())
+        && cursor.request_id == claims.request_id
+    {
+        // A client that re-sends constant headers beside a fresh `Last-Event-ID` would otherwise repeat.
+        (claims, carrier, from) = (cursor, Carrier::LastEventId, None);
+    } else if let Some(cursor) = ask.query.as_deref().and_then(|token| open(token).ok())
+        && cursor.request_id == claims.request_id
+    {
+        from = None;
+    }
+    Ok(Resume { claims, carrier, from: from.transpose()?, mode: ask.mode? })
+}
+
+/// A resume whose token is good.
+struct Resume {
+    claims: Cursor,
+    /// What decides about 204.
+    carrier: Carrier,
+    /// What replaces the token's cursor.
+    from: Option<u64>,
+    mode: Mode,
+}
+
+/// Where a stream was found.
+enum Found {
+    /// On this node.
+    Here(Arc<LiveLog>),
+    /// In the store.
+    Stored(Box<Opened>),
+    /// Only its snapshot is left.
+    Remains(Snapshot),
+}
+
+impl Resume {
+    async fn answer<B>(self, node: &Arc<Node>, signer: &Signer) -> Result<Response<ResumeBody<B>>, ResumeError> {
+        let id = self.claims.request_id;
+        node.telemetry.resume_attempt(id, self.claims.seq, &self.claims.step, self.mode.as_str());
+        if self.claims.ended && self.mode != Mode::Status && self.is_reconnect() {
+            return Ok(no_content());
+        }
+        // A follower may give its log up between our finding it and our taking a place in it: then look again.
+        for _ in 0..3 {
+            let found = self.find(node).await?;
+            if let Some(response) = self.serve(node, signer, found).await? {
+                return Ok(response);
+            }
+        }
+        Err(ResumeError::StoreUnavailable)
+    }
+
+    /// Whether this is what an `EventSource` does by itself, rather than a first look at the stream by a new page.
+    const fn is_reconnect(&self) -> bool {
+        match self.carrier {
+            Carrier::LastEventId => true,
+            Carrier::Query => self.from.is_none(),
+            Carrier::Token => false,
+        }
+    }
+
+    async fn find(&self, node: &Arc<Node>) -> Result<Found, ResumeError> {
+        let id = self.claims.request_id;
+        if let Some(log) = node.find(id) {
+            return Ok(Found::Here(log));
+        }
+        let after = self.from.unwrap_or(self.claims.seq);
+        match Arc::clone(&node.store).open(id, after).await {
+            Err(_) => return Err(ResumeError::StoreUnavailable),
+            Ok(Some(opened)) => return Ok(Found::Stored(Box::new(opened))),
+            Ok(None) => {}
+        }
+        match Arc::clone(&node.store).snapshot(id).await {
+            Err(_) => Err(ResumeError::StoreUnavailable),
+            Ok(Some(snapshot)) if snapshot.status.is_some() => Ok(Found::Remains(snapshot)),
+            Ok(_) if self.may_be_on_its_way(node) => Err(ResumeError::StoreUnavailable),
+            Ok(_) => {
+                node.telemetry.resume_expired(Some(id), "stream");
+                Err(ResumeError::StreamExpired)
+            }
+        }
+    }
+
+    /// Whether another node may not have written this stream yet. (Whether that node lives is asked here, too, once
+    /// nodes have leases.)
+    fn may_be_on_its_way(&self, node: &Node) -> bool {
+        let issued = self.claims.expires_at.saturating_sub(millis(node.settings.token_ttl));
+        node.store.is_shared() && self.claims.node != node.store.node() && node.now().saturating_sub(issued) < YOUNG_MS
+    }
+
+    /// Answers from what was found; `None` where it was given up meanwhile.
+    async fn serve<B>(
+        &self,
+        node: &Arc<Node>,
+        signer: &Signer,
+        found: Found,
+    ) -> Result<Option<Response<ResumeBody<B>>>, ResumeError> {
+        let id = self.claims.request_id;
+        let (log, opened) = match found {
+            Found::Here(log) => (log, None),
+            Found::Stored(opened) => (Arc::new(follow::log_of(node, id, &opened)), Some(opened)),
+            Found::Remains(snapshot) => (Arc::new(remains(node, &self.claims, snapshot)), None),
+        };
+        let mut summary = log.summary();
+        if let Some(opened) = &opened {
+            summary.end = opened.tail.end;
+        }
+        let mut claims = self.claims.clone();
+        if let Some(from) = self.from {
+            if from > summary.last.max(self.claims.seq) {
+                return Err(ResumeError::BadCursor);
+            }
+            (claims.seq, claims.ended) = (from, false);
+            if let Some(step) = log.step_at(from) {
+                claims.step = step;
+            }
+        }
+        if self.mode == Mode::Status {
+            let snapshot = summary.snapshot.is_some()
+                || (!log.recorded && matches!(Arc::clone(&node.store).snapshot(id).await, Ok(Some(_))));
+            return Ok(Some(status(node, signer, &log.head, &summary, claims, snapshot)));
+        }
+        let purpose = self.purpose(node, &log, &summary, &claims).await?;
+        let Some(guard) = node.admit_reader() else { return Err(ResumeError::TooManyReaders) };
+        let Some(place) = seat(node, &log, opened, claims.seq)? else { return Ok(None) };
+        let log = place.log();
+        log.count_resume();
+        claims.node = log.head.node;
+        claims.expires_at = expires_at(node);
+        let token = signer.sign(&claims);
+        let as_comments = log.head.comments;
+        let reader = Reader::new(Arc::clone(node), guard, place, signer.clone(), claims, purpose, as_comments);
+        let mut response = Response::new(ResumeBody::read(reader));
+        resumed_head(response.headers_mut(), id, &token);
+        response.extensions_mut().insert(Recorded);
+        Ok(Some(response))
+    }
+
+    /// What the response is for, where snapshots and steps have their say.
+    async fn purpose(
+        &self,
+        node: &Arc<Node>,
+        log: &LiveLog,
+        summary: &Summary,
+        claims: &Cursor,
+    ) -> Result<Purpose, ResumeError> {
+        let seen_end = claims.ended;
+        let fits = node.settings.step_rule.as_ref().is_none_or(|rule| rule(&claims.step, &summary.step));
+        let over = summary.end.is_some();
+        let trimmed = claims.seq + 1 < summary.first;
+        let purpose = if self.mode == Mode::Replay { Purpose::Replay } else { Purpose::Live };
+        if fits && !seen_end && !(over && trimmed) {
+            return Ok(purpose);
+        }
+        let snapshot = match &summary.snapshot {
+            Some(snapshot) => Some(Arc::clone(snapshot)),
+            None if log.recorded => None,
+            None => match Arc::clone(&node.store).snapshot(log.id).await {
+                Ok(snapshot) => snapshot.map(Arc::new),
+                Err(_) => return Err(ResumeError::StoreUnavailable),
+            },
+        };
+        let whole = snapshot.filter(|snapshot| over && snapshot.status.is_some());
+        match whole {
+            whole if seen_end && over => Ok(Purpose::SeenEnd(whole)),
+            Some(snapshot) => Ok(Purpose::Snapshot(snapshot)),
+            None if fits => Ok(purpose),
+            None => {
+                node.telemetry.resume_incompatible(log.id, &claims.step, &summary.step);
+                Err(ResumeError::StepIncompatible)
+            }
+        }
+    }
+}
+
+/// Takes a place in the log; in one that was just opened in the store, before it is fed, so that its source is held
+/// back from the start. `None` where the log was given up meanwhile.
+fn seat(
+    node: &Arc<Node>,
+    log: &Arc<LiveLog>,
+    opened: Option<Box<Opened>>,
+    cursor: u64,
+) -> Result<Option<Place>, ResumeError> {
+    let max = node.settings.max_stream_readers;
+    let place = log.attach(cursor, false, max).ok_or(ResumeError::TooManyReaders)?;
+    let Some(opened) = opened else {
+        return Ok(Some(place).filter(|_| !log.is_abandoned()));
+    };
+    match node.followed(log) {
+        Ok(()) => {
+            follow::feed(node, log, *opened);
+            Ok(Some(place))
+        }
+        // Another request has begun to follow the stream meanwhile.
+        Err(there) => Ok(there.attach(cursor, false, max).filter(|_| !there.is_abandoned())),
+    }
+}
+
+/// A log in which nothing is left but its end, for a stream of which only the snapshot is.
+fn remains(node: &Arc<Node>, claims: &Cursor, snapshot: Snapshot) -> LiveLog {
+    let now = node.now();
+    let comments = node.settings.control_events == ControlEvents::Comments;
+    let head = StreamHead { node: claims.node, started_at: 0, correlation_id: None, comments };
+    let totals = Totals { trimmed: snapshot.seq, ..Totals::default() };
+    let (last, end) = (snapshot.seq, snapshot.status);
+    let tail = Tail { last, writer: claims.node, totals, step: snapshot.step.clone(), at: now, end };
+    let limits = node.settings.limits();
+    let log = LiveLog::follow(claims.request_id, head, last + 1, 0, &tail, limits, Arc::clone(&node.usage));
+    log.set_snapshot(Arc::new(snapshot));
+    if let Some(status) = end {
+        log.finish(status, now);
+    }
+    log
+}
+
+pub(crate) fn expires_at(node: &Node) -> u64 {
+    node.now() + millis(node.settings.token_ttl)
+}
+
+/// 204: stops an `EventSource` whose stream is over.
+fn no_content<B>() -> Response<ResumeBody<B>> {
+    let mut response = Response::new(ResumeBody::whole(Bytes::new()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
+    response.extensions_mut().insert(Recorded);
+    response
+}
+
+/// In place of a status that would make an `EventSource` give up for good: come back, with this cursor.
+fn wait<B>(node: &Node, mut claims: Cursor, signer: &Signer, error: ResumeError) -> Response<ResumeBody<B>> {
+    node.telemetry.resume_refused(error.code());
+    claims.expires_at = expires_at(node);
+    let token = signer.sign(&claims);
+    let settings = &node.settings;
+    let with_ids = settings.event_ids != EventIds::Off;
+    let style = Style { name: &settings.control_name, as_comments: false, with_ids };
+    let control = Control::Wait { token: token.as_str(), reason: error.code() };
+    let mut out = Vec::new();
+    style.write(&mut out, &control, token.as_bytes(), Some(jittered(settings.retry)));
+    let mut response = Response::new(ResumeBody::cut(out.into()));
+    resumed_head(response.headers_mut(), claims.request_id, &token);
+    response.extensions_mut().insert(Recorded);
+    response
+}
+
+/// The body of `status`; times in milliseconds since the epoch.
+#[derive(Serialize)]
+struct Status<'a> {
+    request_id: RequestId,
+    status: &'a str,
+    step: &'a str,
+    first: u64,
+    last: u64,
+    from: u64,
+    behind: u64,
+    buffered_events: u64,
+    buffered_bytes: u64,
+    trimmed: u64,
+    snapshot: bool,
+    started_at: u64,
+    updated_at: u64,
+    expires_at: u64,
+}
+
+fn status<B>(
+    node: &Node,
+    signer: &Signer,
+    head: &StreamHead,
+    summary: &Summary,
+    mut claims: Cursor,
+    snapshot: bool,
+) -> Response<ResumeBody<B>> {
+    let status = Status {
+        request_id: claims.request_id,
+        status: summary.end.map_or("running", crate::EndStatus::as_str),
+        step: summary.step.as_str(),
+        first: summary.first,
+        last: summary.last,
+        from: claims.seq,
+        behind: summary.last.saturating_sub(claims.seq),
+        buffered_events: summary.last + 1 - summary.first,
+        buffered_bytes: summary.bytes,
+        trimmed: summary.trimmed,
+        snapshot,
+        started_at: head.started_at,
+        updated_at: summary.updated_at,
+        expires_at: claims.expires_at,
+    };
+    let json = serde_json::to_vec(&status).unwrap_or_default();
+    claims.expires_at = expires_at(node);
+    let mut response = Response::new(ResumeBody::whole(json.into()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
+    stream_headers(headers, claims.request_id, &signer.sign(&claims));
+    response.extensions_mut().insert(Recorded);
+    response
+}

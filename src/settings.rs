@@ -1,0 +1,160 @@
+//! Everything that can be set, validated by type, with its default and why.
+
+use crate::{
+    Clock,
+    hooks::{AuthorizeFn, Classify, MakeFold, PrincipalFn, RenderErrorFn, StepRuleFn},
+    live::Limits,
+    store::Ttl,
+};
+use http::StatusCode;
+use std::{fmt, sync::Arc, time::Duration};
+
+/// The events of a stream that are kept. The bytes bound the memory: with long answers raise this one, to 8,192 say.
+pub const DEFAULT_MAX_EVENTS: usize = 256;
+/// The bytes of a stream that are kept: 1.5 MB (MiB and a half, as the environment variable counts).
+pub const DEFAULT_MAX_BYTES: usize = 1_572_864;
+/// The largest event that is kept. A larger one reaches the first client and is a gap to all others.
+pub const DEFAULT_MAX_EVENT_BYTES: usize = 1024 * 1024;
+/// How long a token can be used.
+pub const DEFAULT_TOKEN_TTL: Duration = Duration::from_secs(900);
+/// How long a stream's log is kept after its last renewal.
+pub const DEFAULT_STATE_TTL: Duration = Duration::from_secs(900);
+/// How long a snapshot is kept after its stream's end.
+pub const DEFAULT_SNAPSHOT_TTL: Duration = Duration::from_secs(60);
+/// The silence after which a client gets a comment, so that proxies and people know that the stream lives.
+pub const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(10);
+/// What `retry:` says, give or take a jitter that spreads a herd.
+pub const DEFAULT_RETRY: Duration = Duration::from_millis(1000);
+/// How long a stream runs on while nobody is connected.
+pub const DEFAULT_DETACH_TIME: Duration = Duration::from_secs(900);
+/// How long the furthest reader may take nothing before the stream runs on without it.
+pub const DEFAULT_STALL_TIME: Duration = Duration::from_secs(30);
+/// Streams recorded at a time on a node. One more passes unrecorded: new work is refused, none is dropped.
+pub const DEFAULT_MAX_STREAMS: usize = 10_000;
+/// Bytes of events held on a node, over all streams.
+pub const DEFAULT_MAX_NODE_BYTES: usize = 512 * 1024 * 1024;
+/// Readers of one stream on a node, the first client included. One more gets 429.
+pub const DEFAULT_MAX_STREAM_READERS: usize = 1_024;
+/// Readers on a node, over all streams.
+pub const DEFAULT_MAX_READERS: usize = 20_000;
+/// What is read off an intercepted request's body, so that its connection can be used again.
+pub(crate) const MAX_DRAINED_BODY: usize = 1024 * 1024;
+/// The longest `X-Request-Id` that is taken over as a correlation id.
+pub(crate) const MAX_CORRELATION_ID: usize = 128;
+
+/// What ids the events carry on their way to the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventIds {
+    /// Every event carries a token as its id; the handler's own ids are taken out. The default.
+    #[default]
+    Token,
+    /// The handler's own ids stay; events without one get a token.
+    Preserve,
+    /// Nothing is added, control events included, and the handler's own stay. Clients resume by
+    /// `X-Resume-Token` and `X-Resume-From`.
+    Off,
+}
+
+/// How the layer's own events are sent.
+///
+/// As a response extension it holds for that one stream: a handler whose client fails on events that it does
+/// not know answers with `ControlEvents::Comments` among its extensions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ControlEvents {
+    /// As events named `resume` (or as set). The default.
+    #[default]
+    Events,
+    /// As comments, `: resume {…}`, that no client is shown.
+    Comments,
+}
+
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) scope: String,
+    pub(crate) max_events: usize,
+    pub(crate) max_bytes: usize,
+    pub(crate) max_event_bytes: usize,
+    pub(crate) token_ttl: Duration,
+    pub(crate) state_ttl: Duration,
+    pub(crate) snapshot_ttl: Duration,
+    pub(crate) heartbeat: Duration,
+    pub(crate) retry: Duration,
+    pub(crate) detach_time: Duration,
+    pub(crate) stall_time: Duration,
+    pub(crate) max_streams: usize,
+    pub(crate) max_node_bytes: usize,
+    pub(crate) max_stream_readers: usize,
+    pub(crate) max_readers: usize,
+    pub(crate) event_ids: EventIds,
+    pub(crate) control_events: ControlEvents,
+    pub(crate) control_name: String,
+    pub(crate) query_param: Option<String>,
+    pub(crate) gone_status: StatusCode,
+    pub(crate) clock: Clock,
+    pub(crate) classify: Option<Arc<dyn Classify>>,
+    pub(crate) fold: Option<MakeFold>,
+    pub(crate) principal: Option<PrincipalFn>,
+    pub(crate) authorize: Option<AuthorizeFn>,
+    pub(crate) step_rule: Option<StepRuleFn>,
+    pub(crate) render_error: Option<RenderErrorFn>,
+    pub(crate) tokens_are_enough: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            scope: String::new(),
+            max_events: DEFAULT_MAX_EVENTS,
+            max_bytes: DEFAULT_MAX_BYTES,
+            max_event_bytes: DEFAULT_MAX_EVENT_BYTES,
+            token_ttl: DEFAULT_TOKEN_TTL,
+            state_ttl: DEFAULT_STATE_TTL,
+            snapshot_ttl: DEFAULT_SNAPSHOT_TTL,
+            heartbeat: DEFAULT_HEARTBEAT,
+            retry: DEFAULT_RETRY,
+            detach_time: DEFAULT_DETACH_TIME,
+            stall_time: DEFAULT_STALL_TIME,
+            max_streams: DEFAULT_MAX_STREAMS,
+            max_node_bytes: DEFAULT_MAX_NODE_BYTES,
+            max_stream_readers: DEFAULT_MAX_STREAM_READERS,
+            max_readers: DEFAULT_MAX_READERS,
+            event_ids: EventIds::default(),
+            control_events: ControlEvents::default(),
+            control_name: "resume".to_owned(),
+            query_param: None,
+            gone_status: StatusCode::UPGRADE_REQUIRED,
+            clock: Clock::system(),
+            classify: None,
+            fold: None,
+            principal: None,
+            authorize: None,
+            step_rule: None,
+            render_error: None,
+            tokens_are_enough: false,
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) const fn limits(&self) -> Limits {
+        Limits { events: self.max_events, bytes: self.max_bytes }
+    }
+
+    pub(crate) const fn ttl(&self) -> Ttl {
+        Ttl { log: self.state_ttl, snapshot: self.snapshot_ttl }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("scope", &self.scope)
+            .field("max_events", &self.max_events)
+            .field("max_bytes", &self.max_bytes)
+            .field("event_ids", &self.event_ids)
+            .field("control_events", &self.control_events)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,367 @@
+//! Everything that a memory store holds, behind its one lock.
+
+use super::log::{self, Log, Verdict};
+use crate::RequestId;
+use crate::store::{Append, Appended, Chunk, Onto, Opened, Pushed, Snapshot, StoreError, StoreErrorKind, Ttl};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+use tokio::{sync::mpsc, time::Instant};
+
+/// What is let go of, to be dropped once the lock is free: giving memory back takes its time.
+pub(super) type Trash = Vec<Chunk>;
+
+/// A time that no process sees: where a time to live is longer than the clock can tell.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// How many streams one step of the expiry looks at, so that the lock is never held for long.
+const SWEEP_STREAMS: usize = 128;
+
+#[derive(Debug)]
+pub(super) struct State {
+    streams: HashMap<RequestId, Stream>,
+    books: Books,
+    /// Whether a task gives memory back just now.
+    pub(super) sweeping: bool,
+}
+
+/// What is known of a stream. One that knows nothing any more is taken out.
+#[derive(Debug, Default)]
+struct Stream {
+    log: Option<Log>,
+    snapshot: Option<KeptSnapshot>,
+    watchers: Vec<(u64, mpsc::Sender<Pushed>)>,
+    /// When the expiry looks at it: not later than the first of what it holds expires.
+    due: Option<Instant>,
+    /// Its place in the order of ends.
+    over: Option<u64>,
+}
+
+#[derive(Debug)]
+struct KeptSnapshot {
+    snapshot: Snapshot,
+    expires: Instant,
+}
+
+impl KeptSnapshot {
+    fn room(&self) -> usize {
+        room_of_snapshot(&self.snapshot)
+    }
+}
+
+/// What is kept about all streams together.
+#[derive(Debug)]
+struct Books {
+    max_bytes: usize,
+    bytes: usize,
+    /// When the expiry looks at which stream.
+    due: BTreeSet<(Instant, RequestId)>,
+    /// The streams that are over and still have a log, the first to end first.
+    over_logs: BTreeMap<u64, RequestId>,
+    /// The streams that are over and still have a snapshot.
+    over_snapshots: BTreeMap<u64, RequestId>,
+    /// Numbers ends and watchers.
+    next: u64,
+}
+
+impl Books {
+    const fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
+impl State {
+    pub(super) fn new(max_bytes: usize) -> Self {
+        let books = Books {
+            max_bytes,
+            bytes: 0,
+            due: BTreeSet::new(),
+            over_logs: BTreeMap::new(),
+            over_snapshots: BTreeMap::new(),
+            next: 0,
+        };
+        Self { streams: HashMap::new(), books, sweeping: false }
+    }
+
+    pub(super) const fn set_max_bytes(&mut self, max_bytes: usize) {
+        self.books.max_bytes = max_bytes;
+    }
+
+    #[cfg(test)]
+    pub(super) const fn bytes(&self) -> usize {
+        self.books.bytes
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        let books = &self.books;
+        let listed = books.due.is_empty() && books.over_logs.is_empty() && books.over_snapshots.is_empty();
+        self.streams.is_empty() && listed && books.bytes == 0
+    }
+
+    pub(super) fn append(&mut self, append: Append, now: Instant, trash: &mut Trash) -> Result<Appended, StoreError> {
+        let more = room_of(&append);
+        if self.books.bytes.saturating_add(more) > self.books.max_bytes {
+            self.make_room(&append, more, now, trash)?;
+        }
+        let stream = match append.onto {
+            Onto::Nothing(_) | Onto::Anything(_) => self.streams.entry(append.id).or_default(),
+            Onto::Seq(_) => match self.streams.get_mut(&append.id) {
+                Some(stream) => stream,
+                None => return Ok(Appended::Diverged),
+            },
+        };
+        stream.expire(now, &mut self.books, trash);
+        match log::meet(stream.log.as_ref(), &append) {
+            Verdict::No(no) => return Ok(no),
+            Verdict::Again => {}
+            Verdict::Write => stream.write(append, now, &mut self.books, trash),
+        }
+        Ok(Appended::Stored { watched: stream.is_watched() })
+    }
+
+    /// Lets go of streams that are over until the append has its room: their logs, the oldest end first, then their
+    /// snapshots. Running streams are never cut. An end alone always has room, since with it a stream can be let go.
+    #[cold]
+    fn make_room(&mut self, append: &Append, more: usize, now: Instant, trash: &mut Trash) -> Result<(), StoreError> {
+        self.sweep(now, trash);
+        let log = self.log(&append.id, now);
+        let is_written = matches!(log::meet(log, append), Verdict::Write);
+        if !is_written || is_end_alone(append) {
+            return Ok(());
+        }
+        let mut given_back = match append.onto {
+            Onto::Seq(_) => log.map_or(0, |log| log.trimmable(append.trim_below)),
+            Onto::Nothing(_) | Onto::Anything(_) => log.map_or(0, Log::room),
+        };
+        if append.snapshot.is_some() {
+            let old = self.streams.get(&append.id).and_then(|stream| stream.snapshot.as_ref());
+            given_back += old.map_or(0, KeptSnapshot::room);
+        }
+        while self.books.bytes.saturating_add(more) > self.books.max_bytes.saturating_add(given_back) {
+            let other = |(_, id): &(&u64, &RequestId)| **id != append.id;
+            let log = self.books.over_logs.iter().find(other).map(|(_, id)| *id);
+            let snapshot = self.books.over_snapshots.iter().find(other).map(|(_, id)| *id);
+            let Some(id) = log.or(snapshot) else {
+                return Err(StoreError::new(StoreErrorKind::Refused, "the memory store is full of running streams"));
+            };
+            let Some(stream) = self.streams.get_mut(&id) else { return Ok(()) };
+            if log.is_some() {
+                stream.drop_log(&mut self.books, trash);
+            } else {
+                stream.drop_snapshot(&mut self.books);
+            }
+            self.remove_empty(&id);
+        }
+        Ok(())
+    }
+
+    fn remove_empty(&mut self, id: &RequestId) {
+        if self.streams.get(id).is_some_and(Stream::is_empty)
+            && let Some(stream) = self.streams.remove(id)
+            && let Some(due) = stream.due
+        {
+            self.books.due.remove(&(due, *id));
+        }
+    }
+
+    /// The log of this stream, if it lives.
+    pub(super) fn log(&self, id: &RequestId, now: Instant) -> Option<&Log> {
+        self.streams.get(id)?.log.as_ref().filter(|log| log.expires > now)
+    }
+
+    pub(super) fn open(&self, id: &RequestId, after: u64, now: Instant) -> Option<Opened> {
+        self.log(id, now)?.open(after)
+    }
+
+    pub(super) fn snapshot(&self, id: &RequestId, now: Instant) -> Option<Snapshot> {
+        let kept = self.streams.get(id)?.snapshot.as_ref().filter(|kept| kept.expires > now)?;
+        Some(kept.snapshot.clone())
+    }
+
+    pub(super) fn touch(&mut self, id: &RequestId, ttl: Ttl, now: Instant, trash: &mut Trash) -> bool {
+        let Some(stream) = self.streams.get_mut(id) else { return false };
+        stream.expire(now, &mut self.books, trash);
+        let Some(log) = &mut stream.log else { return false };
+        log.expires = later(now, ttl.log);
+        if let (None, Some(kept)) = (log.end(), &mut stream.snapshot) {
+            kept.expires = log.expires;
+        }
+        stream.set_due(*id, &mut self.books);
+        true
+    }
+
+    /// Registers a watcher. It has to look at once where the log has gone on behind `after` already.
+    pub(super) fn watch(&mut self, id: RequestId, after: u64, news: mpsc::Sender<Pushed>, now: Instant) -> u64 {
+        let number = self.books.number();
+        let missed = self.log(&id, now).is_some_and(|log| log.last() > after || log.end().is_some());
+        if missed {
+            let _ = news.try_send(Pushed::Look);
+        }
+        self.streams.entry(id).or_default().watchers.push((number, news));
+        number
+    }
+
+    pub(super) fn unwatch(&mut self, id: RequestId, number: u64) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.watchers.retain(|(watcher, _)| *watcher != number);
+            self.remove_empty(&id);
+        }
+    }
+
+    /// When something expires next.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.books.due.first().map(|(due, _)| *due)
+    }
+
+    /// Lets go of what has expired in some of the streams. What is still due then is left for the next call.
+    pub(super) fn sweep(&mut self, now: Instant, trash: &mut Trash) {
+        for _ in 0..SWEEP_STREAMS {
+            if self.next_due().is_none_or(|due| due > now) {
+                return;
+            }
+            let Some((_, id)) = self.books.due.pop_first() else { return };
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.due = None;
+                stream.expire(now, &mut self.books, trash);
+                stream.set_due(id, &mut self.books);
+                self.remove_empty(&id);
+            }
+        }
+    }
+}
+
+impl Stream {
+    const fn is_empty(&self) -> bool {
+        self.log.is_none() && self.snapshot.is_none() && self.watchers.is_empty()
+    }
+
+    fn is_watched(&self) -> bool {
+        self.watchers.iter().any(|(_, news)| !news.is_closed())
+    }
+
+    fn expire(&mut self, now: Instant, books: &mut Books, trash: &mut Trash) {
+        if self.log.as_ref().is_some_and(|log| log.expires <= now) {
+            self.drop_log(books, trash);
+        }
+        if self.snapshot.as_ref().is_some_and(|kept| kept.expires <= now) {
+            self.drop_snapshot(books);
+        }
+    }
+
+    fn drop_log(&mut self, books: &mut Books, trash: &mut Trash) {
+        if let Some(log) = self.log.take() {
+            books.bytes -= log.room();
+            log.discard(trash);
+        }
+        if let Some(place) = self.over {
+            books.over_logs.remove(&place);
+        }
+    }
+
+    fn drop_snapshot(&mut self, books: &mut Books) {
+        if let Some(kept) = self.snapshot.take() {
+            books.bytes -= kept.room();
+        }
+        if let Some(place) = self.over {
+            books.over_snapshots.remove(&place);
+        }
+    }
+
+    fn write(&mut self, append: Append, now: Instant, books: &mut Books, trash: &mut Trash) {
+        let Append { id, onto, mut chunks, trim_below, snapshot, ttl } = append;
+        let expires = later(now, ttl.log);
+        if let Onto::Nothing(head) | Onto::Anything(head) = onto {
+            self.drop_log(books, trash);
+            books.bytes += self.log.insert(Log::new(head, expires)).room();
+        }
+        let Some(log) = &mut self.log else { return };
+        books.bytes -= log.room();
+        for chunk in chunks.drain(..) {
+            for (_, news) in &self.watchers {
+                push(news, &chunk);
+            }
+            log.push(chunk);
+        }
+        if trash.is_empty() {
+            // The list that brought the chunks takes away those that go: one allocation less.
+            *trash = chunks;
+        }
+        log.trim(trim_below, trash);
+        log.expires = expires;
+        books.bytes += log.room();
+        let ended = log.end().is_some();
+        if let Some(snapshot) = snapshot {
+            self.drop_snapshot(books);
+            let over = ended || snapshot.status.is_some();
+            let expires = if over { later(now, ttl.snapshot) } else { expires };
+            books.bytes += self.snapshot.insert(KeptSnapshot { snapshot, expires }).room();
+        } else if let (true, Some(kept)) = (ended, &mut self.snapshot) {
+            kept.expires = later(now, ttl.snapshot);
+        }
+        self.set_over(id, ended, books);
+        self.set_due(id, books);
+    }
+
+    /// Gives a stream that is over its place in the order of ends, and takes it from one that (again) is not.
+    fn set_over(&mut self, id: RequestId, ended: bool, books: &mut Books) {
+        if !ended {
+            if let Some(place) = self.over.take() {
+                books.over_logs.remove(&place);
+                books.over_snapshots.remove(&place);
+            }
+            return;
+        }
+        let place = *self.over.get_or_insert_with(|| books.number());
+        books.over_logs.insert(place, id);
+        if self.snapshot.is_some() {
+            books.over_snapshots.insert(place, id);
+        }
+    }
+
+    /// Sees to it that the expiry looks at this stream in time. A later time than before is left for the expiry itself
+    /// to find, so that renewing costs nothing.
+    fn set_due(&mut self, id: RequestId, books: &mut Books) {
+        let log = self.log.as_ref().map(|log| log.expires);
+        let snapshot = self.snapshot.as_ref().map(|kept| kept.expires);
+        let Some(first) = log.into_iter().chain(snapshot).min() else { return };
+        if self.due.is_some_and(|due| due <= first) {
+            return;
+        }
+        if let Some(due) = self.due.replace(first) {
+            books.due.remove(&(due, id));
+        }
+        books.due.insert((first, id));
+    }
+}
+
+/// What an append takes in memory.
+fn room_of(append: &Append) -> usize {
+    let log = if matches!(append.onto, Onto::Seq(_)) { 0 } else { log::LOG_ROOM };
+    let chunks: usize = append.chunks.iter().map(log::room).sum();
+    log + chunks + append.snapshot.as_ref().map_or(0, room_of_snapshot)
+}
+
+fn room_of_snapshot(snapshot: &Snapshot) -> usize {
+    size_of::<KeptSnapshot>() + snapshot.data.len()
+}
+
+/// Whether an append brings a stream's end and nothing that takes room.
+fn is_end_alone(append: &Append) -> bool {
+    let is_bare = append.chunks.iter().all(|chunk| chunk.end.is_some() && chunk.events.is_empty());
+    matches!(append.onto, Onto::Seq(_)) && is_bare && append.snapshot.is_none()
+}
+
+/// Tells a watcher. The last place in its channel is for a look: whatever is lost then lies before that look.
+fn push(news: &mpsc::Sender<Pushed>, chunk: &Chunk) {
+    let pushed = match news.capacity() {
+        0 => return,
+        1 => Pushed::Look,
+        _ => Pushed::Chunk(chunk.clone()),
+    };
+    let _ = news.try_send(pushed);
+}
+
+fn later(now: Instant, ttl: Duration) -> Instant {
+    now.checked_add(ttl.min(FOREVER)).unwrap_or(now)
+}

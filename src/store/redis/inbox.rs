@@ -1,0 +1,180 @@
+//! What other nodes tell this one: the subscription to its own inbox, and the task that reads it.
+//!
+//! `fred` says that it has subscribed before Redis has answered. So the node sends messages to itself: one that comes
+//! back proves the subscription, one that stays out ends it.
+
+use super::{follows::Follows, frame::Frame, keys::Keys, line::Line, pulse::Pulse, writes::Writes};
+use crate::NodeId;
+use bytes::Bytes;
+use fred::{
+    interfaces::{EventInterface as _, PubsubInterface as _},
+    types::Message,
+};
+use futures_util::FutureExt as _;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{Notify, broadcast::error::RecvError},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+use tracing::debug;
+
+/// How often a subscription that stands is probed.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+/// How long a probe may stay out.
+const PROBE_WAIT: Duration = Duration::from_secs(1);
+/// The first pause before a probe is sent again: it may have overtaken the subscription.
+const PROBE_AGAIN: Duration = Duration::from_millis(20);
+/// The subscriptions without an answer after which the connection is made anew.
+const FAILED_MAX: u32 = 3;
+/// How often old entries are swept out and watches renewed.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Sends to inboxes, over the connection for appends.
+#[derive(Clone, Debug)]
+pub(super) struct Post {
+    pub(super) keys: Keys,
+    pub(super) line: Line,
+}
+
+impl Post {
+    /// Sends without waiting. What goes to one inbox arrives in the order of the calls, or not at all.
+    pub(super) fn send(&self, inbox: NodeId, frame: Bytes) {
+        // The first poll hands the command to the connection; its answer matters to nobody.
+        let _ = self.line.call("PUBLISH", vec![self.keys.inbox(inbox), frame.into()]).now_or_never();
+    }
+}
+
+/// The inbox of this node.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    pub(super) node: NodeId,
+    pub(super) line: Line,
+    pub(super) post: Post,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) writes: Arc<Writes>,
+    pub(super) follows: Arc<Follows>,
+    /// Told with the first append or watch: a node that does neither needs no subscription.
+    pub(super) needed: Arc<Notify>,
+}
+
+/// How sure it is that we are subscribed.
+struct Probe {
+    stands: bool,
+    /// The message to oneself that has not come back yet.
+    out: Option<u64>,
+    /// When it was sent first.
+    since: Instant,
+    /// When to send the next one, or this one again.
+    next: Instant,
+    pause: Duration,
+    /// The subscriptions in a row that no probe came back from.
+    failed: u32,
+}
+
+impl Inbox {
+    /// Subscribes, and reads what comes in until the task is aborted.
+    pub(super) async fn run(self) {
+        let mut messages = self.line.client.message_rx();
+        let mut reconnects = self.line.client.reconnect_rx();
+        self.needed.notified().await;
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let now = Instant::now();
+        let mut probe = Probe { stands: false, out: None, since: now, next: now, pause: PROBE_AGAIN, failed: 0 };
+        self.subscribe(&mut probe).await;
+        loop {
+            tokio::select! {
+                message = messages.recv() => match message {
+                    Ok(message) => self.take(message, &mut probe),
+                    Err(RecvError::Lagged(lost)) => {
+                        debug!(lost, "inbox overflowed");
+                        self.follows.look();
+                    }
+                    Err(RecvError::Closed) => return,
+                },
+                made = reconnects.recv() => match made {
+                    Err(RecvError::Closed) => return,
+                    _ => self.subscribe(&mut probe).await,
+                },
+                () = sleep_until(probe.next) => self.probe(&mut probe).await,
+                () = self.follows.work.notified(), if probe.stands => self.renew(false),
+                _ = ticks.tick() => {
+                    self.writes.sweep();
+                    if probe.stands {
+                        self.renew(false);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn subscribe(&self, probe: &mut Probe) {
+        probe.stands = false;
+        let channel = self.post.keys.inbox(self.node).into_string().unwrap_or_default();
+        let sent = self.line.client.subscribe(channel).await.is_ok();
+        self.send_probe(probe, if sent { PROBE_AGAIN } else { PROBE_WAIT });
+    }
+
+    /// Sends a new probe, which is sent again after `pause` and then ever longer ones.
+    fn send_probe(&self, probe: &mut Probe, pause: Duration) {
+        probe.out = Some(fastrand::u64(..));
+        (probe.since, probe.pause) = (Instant::now(), pause);
+        self.resend_probe(probe);
+    }
+
+    fn resend_probe(&self, probe: &mut Probe) {
+        if let Some(nonce) = probe.out {
+            self.post.send(self.node, Frame::Probe(nonce).encode());
+        }
+        probe.next = Instant::now() + probe.pause;
+        probe.pause = (probe.pause * 2).min(PROBE_WAIT);
+    }
+
+    /// The time of the next probe has come.
+    async fn probe(&self, probe: &mut Probe) {
+        if probe.out.is_none() {
+            self.send_probe(probe, PROBE_WAIT);
+        } else if probe.since.elapsed() < PROBE_WAIT {
+            self.resend_probe(probe);
+        } else {
+            // With the connection for appends down, the probe was never sent.
+            probe.failed += u32::from(self.pulse.is_up());
+            debug!(failed = probe.failed, "inbox probe stayed out");
+            if probe.failed >= FAILED_MAX {
+                probe.failed = 0;
+                self.line.remake();
+            }
+            self.subscribe(probe).await;
+        }
+    }
+
+    fn take(&self, message: Message, probe: &mut Probe) {
+        let Some(frame) = message.value.into_bytes().as_ref().and_then(Frame::decode) else { return };
+        match frame {
+            Frame::Watch { id, inbox, .. } => {
+                let answer = self.writes.watch(id, inbox);
+                self.post.send(inbox, answer.encode());
+            }
+            Frame::Unwatch { id, inbox } => self.writes.unwatch(id, inbox),
+            Frame::State { id, last, ended } => self.follows.state(id, last, ended),
+            Frame::Chunk { id, chunk } => self.follows.chunk(id, &chunk),
+            Frame::Probe(nonce) if Some(nonce) == probe.out => {
+                (probe.out, probe.failed) = (None, 0);
+                probe.next = Instant::now() + PROBE_EVERY;
+                if !std::mem::replace(&mut probe.stands, true) {
+                    debug!("inbox subscribed");
+                    // Whatever came while nobody listened is lost.
+                    self.follows.look();
+                    self.renew(true);
+                }
+            }
+            Frame::Probe(_) => {}
+        }
+    }
+
+    fn renew(&self, all: bool) {
+        for (writer, frame) in self.follows.due(all, Instant::now(), self.node) {
+            self.post.send(writer, frame.encode());
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Redis.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `config` | how Redis is reached |
+//! | `line`, `pulse` | a connection that is kept up; whether Redis is there |
+//! | `keys`, `entry`, `record`, `fault` | what keys, entries, other values and errors look like |
+//! | `append`, `read` | writing and reading a log |
+//! | `inbox`, `frame`, `writes`, `follows` | what nodes tell each other; who wants what |
+
+mod append;
+mod config;
+mod entry;
+mod fault;
+mod follows;
+mod frame;
+mod inbox;
+mod keys;
+mod line;
+mod pulse;
+mod read;
+mod record;
+mod writes;
+
+pub use config::RedisConfig;
+
+use super::{
+    Append, Appended, Health, Onto, Opened, Page, Snapshot, Store, StoreError, StoreErrorKind, Tail, Ttl, Watch,
+};
+use crate::{NodeId, RequestId};
+use fault::fault;
+use fred::types::Value;
+use inbox::{Inbox, Post};
+use keys::Keys;
+use line::Line;
+use pulse::Lines;
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+    task::AbortHandle,
+    time::timeout,
+};
+
+const TOUCH: &str = include_str!("touch.lua");
+
+/// Keeps events in Redis 7 or Valkey, so that a client can resume on any node.
+///
+/// It holds three connections: for appends, for reads, and for what other nodes say. All are made in the background and
+/// made again for as long as the store lives; while Redis is away, calls fail within the command time-out. Clones are
+/// the same store. It runs scripts (`EVAL`), so a Redis user with restricted rights needs that too.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use tower_resume::store::RedisStore;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = RedisStore::connect("redis://127.0.0.1:6379")?;
+/// if !store.ready(Duration::from_secs(5)).await {
+///     tracing::warn!("redis is not there yet: streams start degraded");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct RedisStore(Arc<Inner>);
+
+struct Inner {
+    node: NodeId,
+    keys: Keys,
+    appends: Line,
+    reader: read::Reader,
+    post: Post,
+    pulse: Arc<pulse::Pulse>,
+    writes: Arc<writes::Writes>,
+    follows: Arc<follows::Follows>,
+    needed: Arc<Notify>,
+    tasks: Vec<AbortHandle>,
+}
+
+impl RedisStore {
+    /// The Redis at this URL, with everything else as it is by default. It returns at once, also where Redis is away.
+    ///
+    /// # Errors
+    ///
+    /// If the URL cannot be read, or outside a tokio runtime.
+    pub fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::with_config(RedisConfig::new(url))
+    }
+
+    /// A store with settings of your own. It returns at once, also where Redis is away.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration cannot be used, or outside a tokio runtime.
+    #[expect(clippy::needless_pass_by_value, reason = "a configuration is made for one store")]
+    pub fn with_config(config: RedisConfig) -> Result<Self, StoreError> {
+        let parsed = config.parse()?;
+        let runtime = Handle::try_current().map_err(|_| {
+            StoreError::new(StoreErrorKind::Refused, "a redis store is made inside a tokio runtime, and here is none")
+        })?;
+        let line = || config.client(&parsed).map(Line::new);
+        let (appends, reads, subscriber) = (line()?, line()?, line()?);
+        let node = NodeId::random();
+        let keys = Keys::new(&config.prefix);
+        let post = Post { keys: keys.clone(), line: appends.clone() };
+        let (pulse, needed) = (Arc::new(pulse::Pulse::new()), Arc::<Notify>::default());
+        let (writes, follows) = (Arc::<writes::Writes>::default(), Arc::<follows::Follows>::default());
+        let inbox = Inbox {
+            node,
+            line: subscriber.clone(),
+            post: post.clone(),
+            pulse: Arc::clone(&pulse),
+            writes: Arc::clone(&writes),
+            follows: Arc::clone(&follows),
+            needed: Arc::clone(&needed),
+        };
+        let followed = Arc::clone(&pulse);
+        let lines = Lines { appends: appends.clone(), reads: reads.clone(), subscriber: subscriber.clone() };
+        // Whoever listens does so before the first connection is made.
+        let mut tasks = vec![
+            runtime.spawn(async move { followed.follow(lines).await }).abort_handle(),
+            runtime.spawn(inbox.run()).abort_handle(),
+        ];
+        for line in [&appends, &reads, &subscriber] {
+            tasks.push(runtime.spawn(line.clone().keep()).abort_handle());
+        }
+        let reader = read::Reader::new(reads, keys.clone(), config.command_timeout);
+        Ok(Self(Arc::new(Inner { node, keys, appends, reader, post, pulse, writes, follows, needed, tasks })))
+    }
+
+    /// Waits until Redis can be reached, but no longer than `within`; says whether it can.
+    pub async fn ready(&self, within: Duration) -> bool {
+        let mut health = self.0.pulse.subscribe();
+        matches!(timeout(within, health.wait_for(|health| health.up)).await, Ok(Ok(_)))
+    }
+}
+
+impl Inner {
+    /// Notes what an append's connection says about Redis.
+    fn heard<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        result.inspect_err(|error| self.pulse.failed(error))
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+        let id = append.id;
+        let epoch = self.pulse.epoch();
+        let sure = matches!(append.onto, Onto::Seq(seq) if self.writes.is_sure(id, seq, epoch));
+        let result = self.heard(append::append(&self.appends, &self.keys, &append, sure).await);
+        let (Ok((Appended::Stored { .. }, encoded)), Some(newest)) = (&result, append.chunks.last()) else {
+            self.writes.failed(id);
+            return result.map(|(appended, _)| appended);
+        };
+        let (last, ended) = (newest.last(), newest.end.is_some());
+        let inboxes = self.writes.stored(id, last, epoch, ended, append.ttl.log);
+        self.needed.notify_one();
+        if !inboxes.is_empty() {
+            let frames = writes::Writes::frames(id, encoded, last, ended);
+            for inbox in &inboxes {
+                for frame in &frames {
+                    self.post.send(*inbox, frame.clone());
+                }
+            }
+        }
+        Ok(Appended::Stored { watched: !inboxes.is_empty() })
+    }
+
+    async fn touch(&self, id: RequestId, ttl: Ttl) -> Result<bool, StoreError> {
+        let args = vec![self.keys.log(id), self.keys.meta(id), self.keys.snap(id), append::time(ttl.log)];
+        let there = self.heard(self.appends.eval(TOUCH, 3, args).await.map_err(|error| fault(&error)))?;
+        self.writes.touched(id, ttl.log);
+        Ok(there == Value::Integer(1))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore").field("node", &self.0.node).finish_non_exhaustive()
+    }
+}
+
+impl Store for RedisStore {
+    fn kind(&self) -> &'static str {
+        "redis"
+    }
+
+    fn node(&self) -> NodeId {
+        self.0.node
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.0.pulse.subscribe()
+    }
+
+    fn append(&self, append: Append) -> impl Future<Output = Result<Appended, StoreError>> + Send {
+        self.0.append(append)
+    }
+
+    fn open(&self, id: RequestId, after: u64) -> impl Future<Output = Result<Option<Opened>, StoreError>> + Send {
+        self.0.reader.open(id, after)
+    }
+
+    fn page(&self, id: RequestId, after: u64) -> impl Future<Output = Result<Option<Page>, StoreError>> + Send {
+        self.0.reader.page(id, after)
+    }
+
+    async fn tail(&self, id: RequestId) -> Result<Option<Tail>, StoreError> {
+        let last = self.0.heard(append::last(&self.0.appends, &self.0.keys, id).await)?;
+        Ok(last.as_ref().map(Tail::of))
+    }
+
+    fn snapshot(&self, id: RequestId) -> impl Future<Output = Result<Option<Snapshot>, StoreError>> + Send {
+        self.0.reader.snapshot(id)
+    }
+
+    fn touch(&self, id: RequestId, ttl: Ttl) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        self.0.touch(id, ttl)
+    }
+
+    fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch {
+        self.0.needed.notify_one();
+        self.0.follows.watch(id, writer, after)
+    }
+}

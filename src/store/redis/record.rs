@@ -1,0 +1,97 @@
+//! What lies beside a log: the fields of its `meta`, and the bytes of a snapshot.
+
+use super::{
+    super::{Chunk, Snapshot, StoreError, StreamHead},
+    fault::corrupt,
+};
+use crate::{EndStatus, NodeId, Step};
+use bytes::Bytes;
+use fred::types::Value;
+
+/// The fields that a reader asks for, in the order in which [`head`] reads them.
+pub(super) const HEAD: [&str; 4] = ["node", "started", "corr", "comments"];
+
+const VERSION: u8 = 1;
+
+/// The fields of `meta` that say what is known from the first moment on.
+pub(super) fn put_head(out: &mut Vec<Value>, head: &StreamHead) {
+    let [node, started, correlation, comments] = HEAD.map(Value::from_static_str);
+    out.extend([node, Value::from(head.node.to_string()), started, Value::from(head.started_at.to_string())]);
+    out.extend([comments, Value::from_static_str(if head.comments { "1" } else { "0" })]);
+    if let Some(id) = &head.correlation_id {
+        out.extend([correlation, Value::from(&**id)]);
+    }
+}
+
+/// The head that `meta` holds; where it is gone, what the log's first chunk says.
+pub(super) fn head(fields: Value, first: &Chunk) -> StreamHead {
+    let mut fields = fields.into_array().into_iter().map(|field| field.as_string());
+    let mut next = || fields.next().flatten();
+    let node = next().and_then(|node| NodeId::parse(&node)).unwrap_or(first.writer);
+    let started_at = next().and_then(|time| time.parse().ok()).unwrap_or(first.at);
+    let correlation_id = next().map(Into::into);
+    let comments = next().is_some_and(|comments| comments == "1");
+    StreamHead { node, started_at, correlation_id, comments }
+}
+
+/// A snapshot as bytes: version, status, seq, the step with its length, the data.
+pub(super) fn put_snapshot(snapshot: &Snapshot) -> Bytes {
+    let step = snapshot.step.as_str();
+    let mut out = Vec::with_capacity(11 + step.len() + snapshot.data.len());
+    out.extend_from_slice(&[VERSION, status_code(snapshot.status)]);
+    out.extend_from_slice(&snapshot.seq.to_be_bytes());
+    out.push(u8::try_from(step.len()).unwrap_or(0));
+    out.extend_from_slice(step.as_bytes());
+    out.extend_from_slice(&snapshot.data);
+    out.into()
+}
+
+pub(super) fn snapshot(bytes: &Bytes) -> Result<Snapshot, StoreError> {
+    parse_snapshot(bytes).ok_or_else(|| corrupt("a snapshot cannot be read"))
+}
+
+fn parse_snapshot(bytes: &Bytes) -> Option<Snapshot> {
+    let (&[VERSION, status], rest) = bytes.split_first_chunk::<2>()? else { return None };
+    let (seq, rest) = rest.split_first_chunk::<8>()?;
+    let (len, rest) = rest.split_first()?;
+    let (step, data) = rest.split_at_checked(usize::from(*len))?;
+    let status = match status {
+        0 => None,
+        1 => Some(EndStatus::Complete),
+        2 => Some(EndStatus::Error),
+        3 => Some(EndStatus::Interrupted),
+        4 => Some(EndStatus::Cancelled),
+        _ => return None,
+    };
+    let step = Step::new(std::str::from_utf8(step).ok()?);
+    Some(Snapshot { seq: u64::from_be_bytes(*seq), status, step, data: bytes.slice_ref(data) })
+}
+
+const fn status_code(status: Option<EndStatus>) -> u8 {
+    match status {
+        None => 0,
+        Some(EndStatus::Complete) => 1,
+        Some(EndStatus::Error) => 2,
+        Some(EndStatus::Interrupted) => 3,
+        Some(EndStatus::Cancelled) => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_reads_back_and_one_cut_short_is_refused() {
+        let data = Bytes::from_static(b"{\"a\":1}\n\xff");
+        for status in [None, Some(EndStatus::Complete), Some(EndStatus::Error), Some(EndStatus::Cancelled)] {
+            let whole = Snapshot { seq: u64::MAX, status, step: Step::new("DRAFT"), data: data.clone() };
+            let bytes = put_snapshot(&whole);
+            assert_eq!(snapshot(&bytes).unwrap(), whole);
+            for cut in 0..bytes.len() - data.len() {
+                assert!(snapshot(&bytes.slice(..cut)).is_err(), "cut at {cut}");
+            }
+        }
+        assert!(snapshot(&Bytes::from_static(b"\x02\x00........\x00")).is_err(), "another version");
+    }
+}

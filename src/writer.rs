@@ -1,0 +1,421 @@
+//! A recorder's store half: turns the live log into chunks, one append in flight at a time, and writes the log again
+//! whole when the store has lost it.
+//!
+//! It never delays anybody: what it has not written yet is in the live log, and what the live log has let go
+//! meanwhile is trimmed in the store as well.
+
+use crate::{
+    EndStatus, NodeId,
+    live::LiveLog,
+    node::Node,
+    store::{Append, Appended, CHUNK_MAX_BYTES, CHUNK_MAX_EVENTS, Chunk, Onto, Snapshot, StoreError, Tail, Totals},
+    telemetry::Telemetry,
+};
+use futures_util::future::BoxFuture;
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// The most chunks that go into one append, so that none grows beyond what a store takes in one go.
+const MAX_CHUNKS: usize = 64;
+/// How soon a failed append is tried again; doubled up to [`MAX_BACKOFF`]. A store that says it is back is tried at once.
+const MIN_BACKOFF: Duration = Duration::from_millis(100);
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
+/// How long a stream that is over is still looked after: a store that comes back empty within it gets its log again.
+const AFTERLIFE: Duration = Duration::from_secs(60);
+
+/// A chunk that the store holds.
+struct Held {
+    first: u64,
+    last: u64,
+    bytes: u64,
+    bytes_before: u64,
+}
+
+/// What the store is being asked.
+enum Flight {
+    None,
+    Append(BoxFuture<'static, Result<Appended, StoreError>>),
+    Tail(BoxFuture<'static, Result<Option<Tail>, StoreError>>),
+    Touch(BoxFuture<'static, Result<bool, StoreError>>),
+}
+
+/// What is known of the log in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Footing {
+    /// Nothing was written yet.
+    New,
+    /// It ends with what was acknowledged.
+    Firm,
+    /// An answer did not come, or the store has come back: look first.
+    Unsure,
+    /// It ends with what was acknowledged, and `sent` is to be sent again as it was.
+    Resend,
+    /// It is gone or has diverged: write it again, whole.
+    Broken,
+    /// Somebody else has ended it. Nothing more can be written.
+    Fenced,
+}
+
+pub(crate) struct Writer {
+    node: Arc<Node>,
+    log: Arc<LiveLog>,
+    me: NodeId,
+    flight: Flight,
+    footing: Footing,
+    /// The last seq that the store has acknowledged.
+    acked: u64,
+    /// The chunks of the append in flight, or of one whose fate is not known. A chunk once sent keeps its bounds.
+    sent: Vec<Chunk>,
+    held: VecDeque<Held>,
+    held_events: u64,
+    held_bytes: u64,
+    /// The newest event of the live log.
+    last: u64,
+    waiting_since: Option<Instant>,
+    watched: bool,
+    snapshot: Option<Arc<Snapshot>>,
+    sent_snapshot: bool,
+    /// Whether `sent` begins a log, rather than goes on with one.
+    rewriting: bool,
+    end: Option<EndStatus>,
+    end_stored: bool,
+    retry_at: Option<Instant>,
+    backoff: Duration,
+    touch_at: Instant,
+    epoch: u64,
+    over_at: Option<Instant>,
+    failing: bool,
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("footing", &self.footing).field("acked", &self.acked).finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    pub(crate) fn new(node: Arc<Node>, log: Arc<LiveLog>) -> Self {
+        let touch_at = Instant::now() + renewal(node.settings.state_ttl);
+        Self {
+            me: node.store.node(),
+            epoch: node.store_epoch(),
+            node,
+            log,
+            flight: Flight::None,
+            footing: Footing::New,
+            acked: 0,
+            sent: Vec::new(),
+            held: VecDeque::new(),
+            held_events: 0,
+            held_bytes: 0,
+            last: 0,
+            waiting_since: None,
+            watched: false,
+            snapshot: None,
+            sent_snapshot: false,
+            rewriting: false,
+            end: None,
+            end_stored: false,
+            retry_at: None,
+            backoff: MIN_BACKOFF,
+            touch_at,
+            over_at: None,
+            failing: false,
+        }
+    }
+
+    fn telemetry(&self) -> &Telemetry {
+        &self.node.telemetry
+    }
+
+    /// The live log has grown up to `last`.
+    pub(crate) fn grown(&mut self, last: u64) {
+        self.last = last;
+        if self.waiting_since.is_none() {
+            self.waiting_since = Some(Instant::now());
+        }
+    }
+
+    /// A snapshot that goes out with the next append.
+    pub(crate) fn snapshot(&mut self, snapshot: Arc<Snapshot>) {
+        self.snapshot = Some(snapshot);
+        self.sent_snapshot = false;
+    }
+
+    /// The stream is over.
+    pub(crate) fn end(&mut self, status: EndStatus) {
+        self.end = Some(status);
+        self.over_at = Some(Instant::now());
+    }
+
+    /// Whether somebody follows the stream from another node.
+    pub(crate) const fn is_watched(&self) -> bool {
+        self.watched
+    }
+
+    /// The store may have come back.
+    pub(crate) fn look(&mut self) {
+        let epoch = self.node.store_epoch();
+        if self.node.store_is_up() {
+            self.retry_at = None;
+            if epoch != self.epoch && self.footing == Footing::Firm {
+                self.footing = Footing::Unsure;
+            }
+            self.epoch = epoch;
+        }
+    }
+
+    /// Whether nothing more is to be done: the end is in the store and was looked after for a while, or cannot get there.
+    pub(crate) fn is_done(&self, now: Instant) -> bool {
+        let Some(over_at) = self.over_at else { return false };
+        if !matches!(self.flight, Flight::None) {
+            return false;
+        }
+        let settled = self.end_stored && self.footing == Footing::Firm;
+        match self.footing {
+            Footing::Fenced => true,
+            _ if settled && !self.node.store.is_shared() => true,
+            _ if settled && self.log.is_released() => true,
+            _ if settled => now >= over_at + AFTERLIFE,
+            _ => now >= over_at + self.node.settings.state_ttl,
+        }
+    }
+
+    /// When [`Writer::start`] or [`Writer::is_done`] will have something new to say by themselves.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        if !matches!(self.flight, Flight::None) || self.footing == Footing::Fenced {
+            return None;
+        }
+        let state_ttl = self.node.settings.state_ttl;
+        if self.retry_at.is_some() {
+            return [self.retry_at, self.over_at.map(|over| over + state_ttl)].into_iter().flatten().min();
+        }
+        if self.footing != Footing::Firm {
+            return None;
+        }
+        let linger = self.waiting_since.map(|since| since + self.node.linger(self.watched));
+        let touch = (!self.end_stored).then_some(self.touch_at);
+        let done = self.over_at.filter(|_| self.end_stored).map(|over| over + AFTERLIFE);
+        [linger.filter(|_| self.last > self.acked), touch, done].into_iter().flatten().min()
+    }
+
+    /// Asks the store for what is due. Returns whether it did.
+    pub(crate) fn start(&mut self, now: Instant) -> bool {
+        if !matches!(self.flight, Flight::None) || self.retry_at.is_some_and(|at| now < at) {
+            return false;
+        }
+        match self.footing {
+            Footing::Fenced => return false,
+            Footing::New => self.append(Onto::Nothing(self.log.head.clone())),
+            Footing::Broken => {
+                self.held.clear();
+                (self.held_events, self.held_bytes) = (0, 0);
+                self.append(Onto::Anything(self.log.head.clone()));
+            }
+            Footing::Unsure => self.flight = Flight::Tail(Arc::clone(&self.node.store).tail(self.log.id)),
+            Footing::Resend => self.send(Onto::Seq(self.acked)),
+            Footing::Firm if self.is_due(now) => self.append(Onto::Seq(self.acked)),
+            Footing::Firm if now >= self.touch_at && !self.end_stored => {
+                let ttl = self.node.settings.ttl();
+                self.flight = Flight::Touch(Arc::clone(&self.node.store).touch(self.log.id, ttl));
+            }
+            Footing::Firm => return false,
+        }
+        true
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        let ending = self.end.is_some() && !self.end_stored;
+        ending
+            || self.last - self.acked.min(self.last) >= CHUNK_MAX_EVENTS as u64
+            || (self.last > self.acked
+                && self.waiting_since.is_some_and(|since| now >= since + self.node.linger(self.watched)))
+    }
+
+    /// Makes chunks of what the store does not have yet, and sends them.
+    fn append(&mut self, onto: Onto) {
+        let now = self.node.now();
+        self.waiting_since = None;
+        self.sent.clear();
+        let mut after = self.acked;
+        if !matches!(onto, Onto::Seq(_)) {
+            // A log begins with a chunk of no events, so that the stream is known before it says anything.
+            let begin = self.log.copy_after(0, 0, 0);
+            after = begin.first - 1;
+            self.sent.push(self.chunk(begin.first, begin.step_before, begin.bytes_before, Vec::new(), now));
+        }
+        while self.sent.len() < MAX_CHUNKS {
+            let stretch = self.log.copy_after(after, CHUNK_MAX_EVENTS, CHUNK_MAX_BYTES);
+            if stretch.events.is_empty() {
+                break;
+            }
+            after = stretch.first + stretch.events.len() as u64 - 1;
+            let bytes: u64 = stretch.events.iter().map(|event| event.size() as u64).sum();
+            self.held.push_back(Held { first: stretch.first, last: after, bytes, bytes_before: stretch.bytes_before });
+            self.held_events += stretch.events.len() as u64;
+            self.held_bytes += bytes;
+            let upto = stretch.bytes_before + bytes;
+            self.sent.push(self.chunk(stretch.first, stretch.step_before, upto, stretch.events, now));
+        }
+        if let Some(status) = self.end.filter(|_| after >= self.last) {
+            if self.sent.last().is_none_or(|chunk| chunk.events.is_empty()) {
+                let rest = self.log.copy_after(after, 0, 0);
+                let chunk = self.chunk(after + 1, rest.step_before, rest.bytes_before, Vec::new(), now);
+                // A begin stays an entry of its own; see `Onto`.
+                self.sent.push(chunk);
+            }
+            if let Some(chunk) = self.sent.last_mut() {
+                chunk.end = Some(status);
+            }
+        }
+        self.trim();
+        self.send(onto);
+    }
+
+    fn chunk(&self, first: u64, step_before: crate::Step, bytes: u64, events: Vec<crate::Event>, at: u64) -> Chunk {
+        let totals = Totals { bytes, ..Totals::default() };
+        Chunk { first, writer: self.me, at, step_before, totals, events: events.into(), end: None }
+    }
+
+    /// Lets the oldest chunks go that are over the limits, and notes in the new ones what went.
+    fn trim(&mut self) {
+        let settings = &self.node.settings;
+        let (max_events, max_bytes) = (settings.max_events as u64, settings.max_bytes as u64);
+        while (self.held_events > max_events || self.held_bytes > max_bytes) && self.held.len() > 1 {
+            let Some(gone) = self.held.pop_front() else { break };
+            self.held_events -= gone.last + 1 - gone.first;
+            self.held_bytes -= gone.bytes;
+        }
+        if let Some(front) = self.held.front() {
+            for chunk in &mut self.sent {
+                chunk.totals.trimmed = front.first - 1;
+                chunk.totals.trimmed_bytes = front.bytes_before;
+            }
+        }
+    }
+
+    fn send(&mut self, onto: Onto) {
+        if self.sent.is_empty() {
+            return;
+        }
+        self.rewriting = !matches!(onto, Onto::Seq(_));
+        self.node.count_append();
+        let append = Append {
+            id: self.log.id,
+            onto,
+            chunks: self.sent.clone(),
+            trim_below: self.held.front().map_or(0, |front| front.first),
+            snapshot: self
+                .snapshot
+                .as_deref()
+                .cloned()
+                .filter(|_| !self.sent_snapshot || self.footing != Footing::Firm),
+            ttl: self.node.settings.ttl(),
+        };
+        self.sent_snapshot = true;
+        self.flight = Flight::Append(Arc::clone(&self.node.store).append(append));
+    }
+
+    /// Takes the store's answer. Ready when there was one.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let outcome = match &mut self.flight {
+            Flight::None => return Poll::Pending,
+            Flight::Append(reply) => ready!(reply.as_mut().poll(cx)).map(|appended| self.appended(appended)),
+            Flight::Tail(reply) => ready!(reply.as_mut().poll(cx)).map(|tail| self.looked(tail.as_ref())),
+            Flight::Touch(reply) => ready!(reply.as_mut().poll(cx)).map(|lives| self.touched(lives)),
+        };
+        self.flight = Flight::None;
+        match outcome {
+            Ok(()) => {
+                self.backoff = MIN_BACKOFF;
+                self.retry_at = None;
+                self.failing = false;
+            }
+            Err(error) => self.failed(&error),
+        }
+        Poll::Ready(())
+    }
+
+    fn appended(&mut self, appended: Appended) {
+        match appended {
+            Appended::Stored { watched } => {
+                if self.footing == Footing::Broken {
+                    self.telemetry().healed(self.log.id, self.held_events);
+                }
+                self.watched = watched;
+                self.acknowledge();
+            }
+            Appended::Diverged => self.footing = Footing::Broken,
+            Appended::Fenced(status) => self.fenced(status),
+        }
+    }
+
+    fn acknowledge(&mut self) {
+        if let Some(chunk) = self.sent.last() {
+            self.acked = chunk.last();
+            self.end_stored = chunk.end.is_some();
+            if self.end_stored {
+                self.log.set_safe();
+            }
+        }
+        self.sent.clear();
+        self.footing = Footing::Firm;
+        if self.last > self.acked {
+            self.waiting_since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Decides by the log's newest entry what is to be done: architecture.md, "The first append" and "Healing".
+    fn looked(&mut self, tail: Option<&Tail>) {
+        let sent = self.sent.last().map(|chunk| (chunk.last(), chunk.end));
+        let acknowledged = (self.acked, self.end.filter(|_| self.end_stored));
+        self.footing = match tail {
+            None => Footing::Broken,
+            Some(tail) if tail.writer != self.me && tail.end.is_some() => {
+                return self.fenced(tail.end.unwrap_or(EndStatus::Interrupted));
+            }
+            Some(tail) if tail.writer != self.me => Footing::Broken,
+            Some(tail) if sent == Some((tail.last, tail.end)) => return self.acknowledge(),
+            Some(tail) if (tail.last, tail.end) == acknowledged && sent.is_some() && !self.rewriting => Footing::Resend,
+            Some(tail) if (tail.last, tail.end) == acknowledged && sent.is_none() => Footing::Firm,
+            Some(_) => Footing::Broken,
+        };
+    }
+
+    fn touched(&mut self, lives: bool) {
+        self.touch_at = Instant::now() + renewal(self.node.settings.state_ttl);
+        if !lives {
+            self.footing = Footing::Broken;
+        }
+    }
+
+    fn fenced(&mut self, status: EndStatus) {
+        self.telemetry().fenced(self.log.id, status);
+        self.footing = Footing::Fenced;
+    }
+
+    fn failed(&mut self, error: &StoreError) {
+        if !self.failing {
+            self.failing = true;
+            self.telemetry().store_failed(self.log.id, error);
+        }
+        // What was asked may have been done, so the log's end is looked at before anything is sent again.
+        if matches!(self.footing, Footing::New | Footing::Firm | Footing::Resend | Footing::Broken) {
+            self.footing = Footing::Unsure;
+        }
+        let jitter = self.backoff.mul_f64(0.5 + fastrand::f64());
+        self.retry_at = Some(Instant::now() + jitter);
+        self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
+    }
+}
+
+/// A third of the time that a log lives, less a jitter, so that streams which began together part ways.
+fn renewal(ttl: Duration) -> Duration {
+    (ttl / 3).mul_f64(0.9 + 0.1 * fastrand::f64())
+}

@@ -1,0 +1,88 @@
+//! This test binary, started again as a node: an axum server whose handler counts, under the layer, on Redis.
+
+use axum::{Router, extract::Query, response::Sse, response::sse::Event, routing::any};
+use futures_util::{StreamExt as _, stream};
+use std::{convert::Infallible, net::SocketAddr, process::Stdio, time::Duration};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    net::TcpListener,
+    process::{Child, Command},
+};
+use tower_resume::{ResumeLayer, store::AnyStore};
+
+const TOLD: &str = "TOWER_RESUME_TEST_NODE";
+
+/// `?n=` events, one each `?pace=` milliseconds, each with its number.
+#[derive(serde::Deserialize)]
+struct Count {
+    n: u64,
+    #[serde(default)]
+    pace: u64,
+}
+
+async fn count(Query(count): Query<Count>) -> Sse<impl stream::Stream<Item = Result<Event, Infallible>>> {
+    Sse::new(stream::iter(1..=count.n).then(move |number| async move {
+        if count.pace > 0 {
+            tokio::time::sleep(Duration::from_millis(count.pace)).await;
+        }
+        Ok(Event::default().event("count").data(format!("{number}")))
+    }))
+}
+
+/// Does nothing unless it is told to be a node; then it serves until it is killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_told_to_is_a_node() {
+    if std::env::var_os(TOLD).is_none() {
+        return;
+    }
+    let layer: ResumeLayer<AnyStore> = ResumeLayer::from_env().unwrap().tokens_are_enough();
+    let endpoint = layer.endpoint();
+    let app = Router::new().route("/count", any(count)).layer(layer).route_service("/resume", endpoint);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("\nserving {}", listener.local_addr().unwrap());
+    axum::serve(listener, app).await.unwrap();
+}
+
+/// A node, killed when dropped.
+pub struct Node {
+    pub addr: SocketAddr,
+    child: Child,
+}
+
+impl Node {
+    pub async fn start(redis_url: &str) -> Self {
+        Self::start_with(redis_url, &[]).await
+    }
+
+    /// Two on one Redis.
+    pub async fn pair(redis_url: &str) -> (Self, Self) {
+        tokio::join!(Self::start(redis_url), Self::start(redis_url))
+    }
+
+    pub async fn start_with(redis_url: &str, env: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "node::a_process_that_is_told_to_is_a_node", "--nocapture"])
+            .env(TOLD, "1")
+            .env("SSE_RESUME_SECRET", "the secret of all nodes of this test")
+            .env("REDIS_URL", redis_url)
+            .envs(env.iter().copied())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let addr = loop {
+            let line = lines.next_line().await.unwrap().expect("the node says where it serves");
+            if let Some(addr) = line.strip_prefix("serving ") {
+                break addr.parse().unwrap();
+            }
+        };
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self { addr, child }
+    }
+
+    /// Kills the process at once.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+}

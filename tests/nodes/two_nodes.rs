@@ -1,0 +1,116 @@
+//! Start on one node, resume on the other: mid-stream, and after the end.
+
+use crate::{
+    common::{Ended, Request},
+    node::Node,
+    redis_server::RedisServer,
+};
+
+/// The handler's next events are these numbers.
+pub async fn expect(reply: &mut crate::common::Reply, numbers: impl IntoIterator<Item = u64>) -> String {
+    let mut id = String::new();
+    for number in numbers {
+        let mut event = reply.event().await;
+        if event.phase().is_some_and(|phase| phase == "live") {
+            event = reply.event().await;
+        }
+        assert_eq!((event.event.as_str(), event.data.as_str()), ("count", number.to_string().as_str()));
+        id = event.id.expect("an id");
+    }
+    id
+}
+
+#[tokio::test]
+async fn a_stream_of_one_node_is_resumed_on_the_other_while_it_runs() {
+    let Some(redis) = RedisServer::start().await else { return };
+    let (one, other) = Node::pair(&redis.url()).await;
+    let mut first = Request::post(one.addr, "/count?n=60&pace=10").send().await;
+    first.phase("open").await;
+    let id = expect(&mut first, 1..=10).await;
+    drop(first);
+    let mut second = Request::get(other.addr, "/resume").header("last-event-id", &id).send().await;
+    let replay = second.phase("replay").await;
+    assert_eq!((replay["from"].as_u64(), replay["status"].as_str()), (Some(10), Some("running")));
+    expect(&mut second, 11..=60).await;
+    let end = second.phase("end").await;
+    assert_eq!((end["status"].as_str(), end["seq"].as_u64()), (Some("complete"), Some(60)));
+    assert_eq!(second.rest().await, (vec![], Ended::Clean));
+}
+
+#[tokio::test]
+async fn a_stream_of_one_node_is_resumed_on_the_other_before_its_first_event() {
+    let Some(redis) = RedisServer::start().await else { return };
+    let (one, other) = Node::pair(&redis.url()).await;
+    let mut first = Request::post(one.addr, "/count?n=3&pace=1500").send().await;
+    let token = first.phase("open").await["token"].as_str().unwrap().to_owned();
+    drop(first);
+    let mut second = loop {
+        let mut second = Request::get(other.addr, "/resume").header("last-event-id", &token).send().await;
+        // The first append may still be on its way: then the client is asked to come again.
+        if second.event().await.phase().unwrap() == "replay" {
+            break second;
+        }
+    };
+    second.phase("live").await;
+    expect(&mut second, 1..=3).await;
+    second.phase("end").await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_over_is_resumed_on_the_other_node_also_when_its_own_is_gone() {
+    let Some(redis) = RedisServer::start().await else { return };
+    let (mut one, other) = Node::pair(&redis.url()).await;
+    let mut first = Request::post(one.addr, "/count?n=100").send().await;
+    first.phase("open").await;
+    let id = expect(&mut first, 1..=50).await;
+    expect(&mut first, 51..=100).await;
+    first.phase("end").await;
+    drop(first);
+    // The end is in the store once the other node says so.
+    loop {
+        let status = Request::get(other.addr, "/resume?mode=status").header("x-resume-token", &id).send().await;
+        if status.json().await["status"] == "complete" {
+            break;
+        }
+    }
+    one.kill().await;
+    for carrier in ["last-event-id", "x-resume-token"] {
+        let mut second = Request::get(other.addr, "/resume").header(carrier, &id).send().await;
+        assert_eq!(second.phase("replay").await["status"], "complete");
+        let seen = expect(&mut second, 51..=100).await;
+        let end = second.event().await;
+        assert_eq!(end.phase().as_deref(), Some("end"));
+        assert_eq!(second.rest().await.1, Ended::Clean);
+        let again = Request::get(other.addr, "/resume").header("last-event-id", end.id.unwrap()).send().await;
+        assert_eq!(again.status, 204);
+        let mut again = Request::get(other.addr, "/resume").header("last-event-id", &seen).send().await;
+        again.phase("replay").await;
+        again.phase("end").await;
+    }
+}
+
+#[tokio::test]
+async fn many_readers_on_the_other_node_all_get_everything() {
+    let Some(redis) = RedisServer::start().await else { return };
+    let (one, other) = Node::pair(&redis.url()).await;
+    let mut first = Request::post(one.addr, "/count?n=100&pace=10").send().await;
+    let token = first.phase("open").await["token"].as_str().unwrap().to_owned();
+    expect(&mut first, 1..=20).await;
+    let readers = (0..40).map(|reader| {
+        let (addr, token) = (other.addr, token.clone());
+        tokio::spawn(async move {
+            let request = Request::get(addr, "/resume").header("x-resume-token", &token);
+            let from: u64 = reader % 4 * 5;
+            let mut reply = request.header("x-resume-from", from.to_string()).send().await;
+            assert_eq!(reply.phase("replay").await["from"], from);
+            expect(&mut reply, from + 1..=100).await;
+            assert_eq!(reply.phase("end").await["status"], "complete");
+            assert_eq!(reply.rest().await.1, Ended::Clean);
+        })
+    });
+    for reader in readers.collect::<Vec<_>>() {
+        reader.await.unwrap();
+    }
+    expect(&mut first, 21..=100).await;
+    first.phase("end").await;
+}

@@ -1,0 +1,258 @@
+//! A Redis of a test's own: on a free port, empty, with nothing on disk, gone when dropped.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::{
+    io::ErrorKind,
+    path::PathBuf,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+    time::{sleep, timeout},
+};
+
+/// How long the server may take for anything.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A `redis-server` process.
+pub(crate) struct RedisServer {
+    child: Option<Child>,
+    port: u16,
+    dir: PathBuf,
+    args: Vec<String>,
+}
+
+/// What Redis answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    Nil,
+    Int(i64),
+    Text(String),
+    Error(String),
+    List(Vec<Reply>),
+}
+
+impl Reply {
+    pub(crate) fn int(&self) -> i64 {
+        match self {
+            Self::Int(number) => *number,
+            other => panic!("not a number: {other:?}"),
+        }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            other => panic!("not a text: {other:?}"),
+        }
+    }
+
+    pub(crate) fn list(&self) -> &[Self] {
+        match self {
+            Self::List(list) => list,
+            other => panic!("not a list: {other:?}"),
+        }
+    }
+}
+
+impl RedisServer {
+    /// Starts one and waits until it answers. `None`, with a printed line, where Redis is not installed; in CI that is
+    /// a failure.
+    pub(crate) async fn start() -> Option<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further arguments for `redis-server`.
+    pub(crate) async fn start_with(args: &[&str]) -> Option<Self> {
+        let mut server = Self::reserved(args).await;
+        // Another process may take the port in between: then the next one.
+        for _ in 0..5 {
+            if !server.launch().await {
+                return None;
+            }
+            if server.answers().await {
+                return Some(server);
+            }
+            server.kill().await;
+            server.port = free_port().await;
+        }
+        panic!("redis-server does not answer");
+    }
+
+    /// One that is not running yet, to be started by [`Self::restart`].
+    pub(crate) async fn reserved(args: &[&str]) -> Self {
+        let port = free_port().await;
+        let dir = std::env::temp_dir().join(format!("tower-resume-redis-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a directory for redis");
+        Self { child: None, port, dir, args: args.iter().map(ToString::to_string).collect() }
+    }
+
+    /// Whether the process could be started.
+    async fn launch(&mut self) -> bool {
+        let port = self.port.to_string();
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]);
+        command.arg(&self.dir).args(&self.args);
+        match command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn() {
+            Ok(child) => {
+                self.child = Some(child);
+                true
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                assert!(
+                    std::env::var_os("CI").is_none(),
+                    "redis-server is not installed, and CI has to run these tests"
+                );
+                println!("skipped: redis-server is not installed, so what needs Redis is not tested");
+                false
+            }
+            Err(error) => panic!("redis-server cannot be started: {error}"),
+        }
+    }
+
+    async fn answers(&mut self) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if let Some(child) = &mut self.child
+                && child.try_wait().expect("the child's state").is_some()
+            {
+                return false;
+            }
+            match self.ask(&["PING"]).await {
+                // A server with a password answers as well.
+                Ok(Reply::Text(_)) => return true,
+                Ok(Reply::Error(error)) if error.starts_with("NOAUTH") => return true,
+                _ => sleep(Duration::from_millis(5)).await,
+            }
+        }
+        false
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Kills it as a power cut would, and waits until it is gone.
+    pub(crate) async fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().await.expect("redis-server is killed");
+        }
+    }
+
+    /// Starts it on its port again, empty. Whether it is installed at all.
+    pub(crate) async fn restart(&mut self) -> bool {
+        self.kill().await;
+        if !self.launch().await {
+            return false;
+        }
+        assert!(self.answers().await, "redis-server does not answer on port {}", self.port);
+        true
+    }
+
+    /// Stops it in its tracks: connections stay, nobody answers.
+    pub(crate) async fn pause(&self) {
+        self.signal("-STOP").await;
+    }
+
+    pub(crate) async fn resume(&self) {
+        self.signal("-CONT").await;
+    }
+
+    async fn signal(&self, signal: &str) {
+        let id = self.child.as_ref().and_then(Child::id).expect("a server that runs").to_string();
+        let status = Command::new("kill").args([signal, &id]).status().await.expect("kill");
+        assert!(status.success(), "kill {signal} {id}: {status}");
+    }
+
+    /// Sends one command over a connection of its own.
+    pub(crate) async fn cli(&self, command: &[&str]) -> Reply {
+        match self.ask(command).await {
+            Ok(Reply::Error(error)) => panic!("{command:?}: {error}"),
+            Ok(reply) => reply,
+            Err(error) => panic!("{command:?}: {error}"),
+        }
+    }
+
+    /// How often each command was called since [`Self::reset_calls`], by its name.
+    pub(crate) async fn calls(&self) -> Vec<(String, u64)> {
+        let stats = self.cli(&["INFO", "commandstats"]).await;
+        let lines = stats.text().lines().filter_map(|line| line.strip_prefix("cmdstat_"));
+        lines
+            .map(|line| {
+                let (name, rest) = line.split_once(':').expect("a command's name");
+                let calls = rest.strip_prefix("calls=").and_then(|rest| rest.split(',').next()).expect("its calls");
+                (name.to_owned(), calls.parse().expect("a number"))
+            })
+            .filter(|(name, _)| !name.starts_with("config|") && name != "info")
+            .collect()
+    }
+
+    pub(crate) async fn reset_calls(&self) {
+        self.cli(&["CONFIG", "RESETSTAT"]).await;
+    }
+
+    async fn ask(&self, command: &[&str]) -> std::io::Result<Reply> {
+        let asked = async {
+            let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.port)).await?);
+            let mut request = format!("*{}\r\n", command.len());
+            for word in command {
+                request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+            }
+            stream.write_all(request.as_bytes()).await?;
+            read_reply(&mut stream).await
+        };
+        timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        // A paused one is killed as well; the child is reaped by tokio.
+        if let Some(child) = &mut self.child {
+            let _ = child.start_kill();
+        }
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+async fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).await.and_then(|socket| socket.local_addr()).expect("a free port").port()
+}
+
+async fn read_reply(stream: &mut BufReader<TcpStream>) -> std::io::Result<Reply> {
+    let mut line = String::new();
+    stream.read_line(&mut line).await?;
+    let line = line.trim_end();
+    let Some(kind) = line.chars().next() else { return Err(ErrorKind::UnexpectedEof.into()) };
+    let rest = &line[1..];
+    let number = || rest.parse::<i64>().map_err(|_| std::io::Error::from(ErrorKind::InvalidData));
+    Ok(match kind {
+        '+' => Reply::Text(rest.to_owned()),
+        '-' => Reply::Error(rest.to_owned()),
+        ':' => Reply::Int(number()?),
+        '$' => match usize::try_from(number()?) {
+            Err(_) => Reply::Nil,
+            Ok(len) => {
+                let mut bytes = vec![0; len + 2];
+                stream.read_exact(&mut bytes).await?;
+                bytes.truncate(len);
+                Reply::Text(String::from_utf8_lossy(&bytes).into_owned())
+            }
+        },
+        '*' => {
+            let mut list = Vec::new();
+            for _ in 0..number()? {
+                list.push(Box::pin(read_reply(stream)).await?);
+            }
+            Reply::List(list)
+        }
+        _ => return Err(ErrorKind::InvalidData.into()),
+    })
+}

@@ -1,0 +1,408 @@
+//! The Redis store: the suite for all stores, and what is special to Redis.
+#![cfg(all(feature = "redis", feature = "conformance"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "test code"
+)]
+
+mod redis_server;
+
+use bytes::Bytes;
+use redis_server::{RedisServer, Reply};
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+use tower_resume::{
+    EndStatus, Event, NodeId, RequestId, Step,
+    store::{
+        Append, Appended, Chunk, Onto, Pushed, RedisConfig, RedisStore, Snapshot, Store, StoreError, StoreErrorKind,
+        StreamHead, Totals, Ttl, Watch, conformance,
+    },
+};
+
+const TTL: Ttl = Ttl { log: Duration::from_secs(900), snapshot: Duration::from_secs(60) };
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+const STORED: Appended = Appended::Stored { watched: false };
+
+async fn connected(server: &RedisServer) -> RedisStore {
+    let store = RedisStore::connect(&server.url()).unwrap();
+    assert!(store.ready(PATIENCE).await, "redis is reached");
+    store
+}
+
+/// Waits until it is so.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < PATIENCE, "not so within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A stream's writer.
+struct Writer<'a> {
+    store: &'a RedisStore,
+    id: RequestId,
+    log: Vec<Chunk>,
+}
+
+impl<'a> Writer<'a> {
+    async fn begun(store: &'a RedisStore) -> Self {
+        let mut writer = Self { store, id: RequestId::from_bytes(fastrand::u128(..).to_be_bytes()), log: Vec::new() };
+        let begin = writer.chunk(0, None);
+        assert_eq!(writer.send(Onto::Nothing(writer.head()), vec![begin.clone()]).await.unwrap(), STORED);
+        writer.log.push(begin);
+        writer
+    }
+
+    fn head(&self) -> StreamHead {
+        StreamHead { node: self.store.node(), started_at: 7, correlation_id: Some("corr".into()), comments: true }
+    }
+
+    fn last(&self) -> u64 {
+        self.log.last().map_or(0, Chunk::last)
+    }
+
+    fn chunk(&self, events: usize, end: Option<EndStatus>) -> Chunk {
+        let event = Event { lines: Bytes::from_static(b"data: x\n"), ..Event::default() };
+        Chunk {
+            first: self.last() + 1,
+            writer: self.store.node(),
+            at: 1_000,
+            step_before: Step::NONE,
+            totals: Totals::default(),
+            events: vec![event; events].into(),
+            end,
+        }
+    }
+
+    fn append(&self, onto: Onto, chunks: Vec<Chunk>) -> Append {
+        Append { id: self.id, onto, chunks, trim_below: 1, snapshot: None, ttl: TTL }
+    }
+
+    async fn send(&self, onto: Onto, chunks: Vec<Chunk>) -> Result<Appended, StoreError> {
+        self.store.append(self.append(onto, chunks)).await
+    }
+
+    /// Appends so many events behind the last.
+    async fn write(&mut self, events: usize) -> Result<Appended, StoreError> {
+        let chunk = self.chunk(events, None);
+        let appended = self.send(Onto::Seq(self.last()), vec![chunk.clone()]).await?;
+        if matches!(appended, Appended::Stored { .. }) {
+            self.log.push(chunk);
+        }
+        Ok(appended)
+    }
+
+    /// Writes all of it again.
+    async fn rewrite(&self) -> Result<Appended, StoreError> {
+        self.send(Onto::Anything(self.head()), self.log.clone()).await
+    }
+
+    async fn end(&mut self) -> Appended {
+        let chunk = self.chunk(0, Some(EndStatus::Complete));
+        let data = Bytes::from_static(b"{}");
+        let snapshot = Snapshot { seq: self.last(), status: chunk.end, step: Step::NONE, data };
+        let append = Append { snapshot: Some(snapshot), ..self.append(Onto::Seq(self.last()), vec![chunk.clone()]) };
+        self.log.push(chunk);
+        self.store.append(append).await.unwrap()
+    }
+
+    async fn read(&self, store: &RedisStore) -> Vec<Chunk> {
+        let page = store.page(self.id, 0).await.unwrap().expect("a log");
+        page.chunks
+    }
+}
+
+#[tokio::test]
+async fn it_keeps_every_promise_of_the_contract() {
+    let Some(server) = RedisServer::start().await else { return };
+    conformance::run(async || connected(&server).await).await;
+}
+
+#[tokio::test]
+async fn two_nodes_keep_every_promise_of_the_contract() {
+    let Some(server) = RedisServer::start().await else { return };
+    conformance::run_shared(async || (connected(&server).await, connected(&server).await)).await;
+}
+
+#[tokio::test]
+async fn an_append_is_one_xadd_and_nothing_else() {
+    let Some(server) = RedisServer::start().await else { return };
+    let store = connected(&server).await;
+    let mut writer = Writer::begun(&store).await;
+    // The last of its connections is made by then.
+    until("the inbox is subscribed", async || !server.cli(&["PUBSUB", "CHANNELS"]).await.list().is_empty()).await;
+    server.reset_calls().await;
+    for _ in 0..20 {
+        assert_eq!(writer.write(3).await.unwrap(), STORED);
+    }
+    // Probes of the node's own inbox go on by the clock, whatever is appended.
+    let mut calls = server.calls().await;
+    calls.retain(|(name, _)| !matches!(&**name, "publish" | "subscribe"));
+    assert_eq!(calls, [("xadd".to_owned(), 20)]);
+}
+
+#[tokio::test]
+async fn a_streams_keys_share_a_hash_tag_and_each_has_a_time_to_live() {
+    let Some(server) = RedisServer::start().await else { return };
+    let store = RedisStore::with_config(RedisConfig::new(&server.url()).prefix("mine")).unwrap();
+    assert!(store.ready(PATIENCE).await);
+    let mut writer = Writer::begun(&store).await;
+    assert_eq!(writer.write(1).await.unwrap(), STORED);
+    assert_eq!(writer.end().await, STORED);
+    let keys = server.cli(&["KEYS", "*"]).await;
+    let mut names: Vec<&str> = keys.list().iter().map(Reply::text).collect();
+    names.sort_unstable();
+    let id = writer.id;
+    assert_eq!(names, [format!("mine:{{{id}}}:log"), format!("mine:{{{id}}}:meta"), format!("mine:{{{id}}}:snap")]);
+    for (name, most) in names.iter().zip([900_000, 900_000, 60_000]) {
+        let left = server.cli(&["PTTL", name]).await.int();
+        assert!((most - 30_000..=most).contains(&left), "{name} lives for {left} ms");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_was_made_before_redis_works_once_redis_is_there() {
+    let mut server = RedisServer::reserved(&[]).await;
+    let store = RedisStore::connect(&server.url()).unwrap();
+    assert!(!store.ready(Duration::ZERO).await);
+    let begun = Instant::now();
+    let error = store.tail(RequestId::from_bytes([1; 16])).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(begun.elapsed() < Duration::from_secs(1), "it fails soon: {:?}", begun.elapsed());
+    if !server.restart().await {
+        return;
+    }
+    assert!(store.ready(PATIENCE).await);
+    let mut writer = Writer::begun(&store).await;
+    assert_eq!(writer.write(2).await.unwrap(), STORED);
+    assert_eq!(store.health().borrow().epoch, 0, "a first connection is no reconnect");
+}
+
+#[tokio::test]
+async fn a_log_that_a_restart_has_lost_is_found_missing_and_written_again() {
+    let Some(mut server) = RedisServer::start().await else { return };
+    let store = connected(&server).await;
+    let mut writer = Writer::begun(&store).await;
+    assert_eq!(writer.write(2).await.unwrap(), STORED);
+    let mut health = store.health();
+    server.kill().await;
+    timeout(PATIENCE, health.wait_for(|health| !health.up)).await.expect("down").unwrap();
+    assert_eq!(writer.write(1).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    server.restart().await;
+    timeout(PATIENCE, health.wait_for(|health| health.up)).await.expect("up").unwrap();
+    assert!(health.borrow().epoch > 0, "it says that it was away");
+    assert_eq!(writer.write(1).await.unwrap(), Appended::Diverged);
+    assert_eq!(writer.rewrite().await.unwrap(), STORED);
+    assert_eq!(writer.write(1).await.unwrap(), STORED);
+    assert_eq!(writer.read(&store).await, writer.log[1..]);
+}
+
+#[tokio::test]
+async fn a_log_that_came_back_older_is_found_by_the_next_append() {
+    let Some(mut server) = RedisServer::start().await else { return };
+    let store = connected(&server).await;
+    let mut writer = Writer::begun(&store).await;
+    for _ in 0..3 {
+        assert_eq!(writer.write(2).await.unwrap(), STORED);
+    }
+    let mut health = store.health();
+    server.restart().await;
+    timeout(PATIENCE, health.wait_for(|health| health.up && health.epoch > 0)).await.expect("up").unwrap();
+    // What an older dump would hold.
+    let other = connected(&server).await;
+    let older = writer.append(Onto::Anything(writer.head()), writer.log[..2].to_vec());
+    assert_eq!(other.append(older).await.unwrap(), STORED);
+    assert_eq!(writer.write(1).await.unwrap(), Appended::Diverged, "no hole");
+    assert_eq!(writer.rewrite().await.unwrap(), STORED);
+    assert_eq!(writer.read(&other).await, writer.log[1..]);
+}
+
+#[tokio::test]
+async fn a_log_that_was_flushed_is_diverged() {
+    let Some(server) = RedisServer::start().await else { return };
+    let store = connected(&server).await;
+    let mut writer = Writer::begun(&store).await;
+    assert_eq!(writer.write(1).await.unwrap(), STORED);
+    server.cli(&["FLUSHALL"]).await;
+    assert_eq!(writer.write(1).await.unwrap(), Appended::Diverged);
+    assert_eq!(server.cli(&["DBSIZE"]).await.int(), 0, "nothing was written");
+    assert!(!store.touch(writer.id, TTL).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_full_redis_refuses_and_is_not_down() {
+    let Some(server) = RedisServer::start().await else { return };
+    let store = connected(&server).await;
+    let mut writer = Writer::begun(&store).await;
+    server.cli(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    for events in [1, 2] {
+        // The second goes by the script, as the first has failed.
+        let error = writer.write(events).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Refused, "{error:?}");
+    }
+    assert!(store.health().borrow().up);
+    server.cli(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    assert_eq!(writer.write(1).await.unwrap(), STORED);
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_fails_an_append_within_a_second_and_comes_back() {
+    let Some(server) = RedisServer::start().await else { return };
+    let store = connected(&server).await;
+    let mut writer = Writer::begun(&store).await;
+    let mut health = store.health();
+    server.pause().await;
+    let begun = Instant::now();
+    assert_eq!(writer.write(1).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    assert!(begun.elapsed() < Duration::from_secs(1), "it fails soon: {:?}", begun.elapsed());
+    assert!(!health.borrow_and_update().up);
+    server.resume().await;
+    timeout(PATIENCE, health.wait_for(|health| health.up)).await.expect("up").unwrap();
+    // The append may have been made after all; sent again it has no second effect.
+    assert_eq!(writer.write(1).await.unwrap(), STORED);
+    assert_eq!(writer.read(&store).await, writer.log[1..]);
+}
+
+#[tokio::test]
+async fn a_connection_that_hangs_for_long_is_made_anew() {
+    let Some(server) = RedisServer::start().await else { return };
+    let store = connected(&server).await;
+    let mut writer = Writer::begun(&store).await;
+    let mut health = store.health();
+    server.pause().await;
+    // Appends go on: by them alone, nobody could tell this from a connection that is just slow.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(6) {
+        let tried = Instant::now();
+        assert!(writer.write(16).await.is_err());
+        let left = Duration::from_millis(100).saturating_sub(tried.elapsed());
+        assert!(tried.elapsed() < Duration::from_secs(1), "it fails soon: {:?}", tried.elapsed());
+        tokio::time::sleep(left).await;
+    }
+    server.resume().await;
+    timeout(PATIENCE, health.wait_for(|health| health.up)).await.expect("up").unwrap();
+    assert!(health.borrow().epoch > 0, "over another connection");
+    assert_eq!(writer.write(16).await.unwrap(), STORED);
+    assert_eq!(writer.read(&store).await, writer.log[1..]);
+}
+
+#[tokio::test]
+async fn a_password_opens_redis_and_is_never_shown() {
+    let Some(server) = RedisServer::start_with(&["--requirepass", "hunter2@#"]).await else { return };
+    let url = |password: &str| server.url().replace("://", &format!("://:{password}@"));
+    let store = RedisStore::connect(&url("hunter2%40%23")).unwrap();
+    assert!(store.ready(PATIENCE).await);
+    Writer::begun(&store).await;
+    let refused = RedisStore::connect(&url("hunter3")).unwrap();
+    assert!(!refused.ready(Duration::from_millis(300)).await);
+    let error = refused.tail(RequestId::from_bytes([1; 16])).await.unwrap_err();
+    for shown in [
+        format!("{store:?} {refused:?}"),
+        format!("{error:?} {error}"),
+        format!("{:?}", RedisConfig::new(&url("hunter3"))),
+    ] {
+        assert!(!shown.contains("hunter") && !shown.contains("127.0.0.1"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_dropped_leaves_no_connection() {
+    let Some(server) = RedisServer::start().await else { return };
+    let store = connected(&server).await;
+    Writer::begun(&store).await;
+    let clients = async || server.cli(&["CLIENT", "LIST"]).await.text().lines().count();
+    assert!(clients().await > 1);
+    drop(store);
+    until("only this test is connected", async || clients().await == 1).await;
+}
+
+#[tokio::test]
+async fn a_log_is_served_without_its_meta_and_not_when_it_is_not_one() {
+    let Some(server) = RedisServer::start().await else { return };
+    let store = connected(&server).await;
+    let mut writer = Writer::begun(&store).await;
+    assert_eq!(writer.write(1).await.unwrap(), STORED);
+    let opened = store.open(writer.id, 0).await.unwrap().expect("a log");
+    assert_eq!(opened.head, writer.head());
+    server.cli(&["DEL", &format!("tower-resume:{{{}}}:meta", writer.id)]).await;
+    let opened = store.open(writer.id, 0).await.unwrap().expect("a log");
+    assert_eq!((opened.head.node, opened.head.started_at), (store.node(), 1_000), "by its first chunk");
+    let log = format!("tower-resume:{{{}}}:log", writer.id);
+    server.cli(&["XADD", &log, "9-0", "c", "nonsense"]).await;
+    assert_eq!(store.tail(writer.id).await.unwrap_err().kind(), StoreErrorKind::Corrupt);
+    assert_eq!(store.page(writer.id, 0).await.unwrap_err().kind(), StoreErrorKind::Corrupt);
+    server.cli(&["SET", &log, "a string"]).await;
+    assert_eq!(store.tail(writer.id).await.unwrap_err().kind(), StoreErrorKind::Corrupt);
+}
+
+/// Writes until the watch brings one of the chunks, and a watched writer is told so.
+async fn pushed(writer: &mut Writer<'_>, watch: &mut Watch) {
+    let begun = Instant::now();
+    loop {
+        assert!(begun.elapsed() < PATIENCE, "no chunk was pushed within {PATIENCE:?}");
+        let appended = writer.write(1).await.unwrap();
+        while let Ok(Some(news)) = timeout(Duration::from_millis(100), watch.news.recv()).await {
+            if let Pushed::Chunk(chunk) = news {
+                assert!(writer.log.contains(&chunk), "{chunk:?}");
+                assert_eq!(appended, Appended::Stored { watched: true });
+                return;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_appended_is_pushed_to_a_node_that_watches() {
+    let Some(server) = RedisServer::start().await else { return };
+    let (one, other) = (connected(&server).await, connected(&server).await);
+    let mut writer = Writer::begun(&one).await;
+    let mut watch = other.watch(writer.id, one.node(), 0);
+    let mut second = other.watch(writer.id, one.node(), 0);
+    pushed(&mut writer, &mut watch).await;
+    let chunk = async { while !matches!(second.news.recv().await, Some(Pushed::Chunk(_))) {} };
+    timeout(PATIENCE, chunk).await.expect("several watches share the pushes");
+    drop((watch, second));
+    until("nobody watches any longer", async || writer.write(1).await.unwrap() == STORED).await;
+}
+
+#[tokio::test]
+async fn a_watch_outlives_the_loss_of_its_connection() {
+    let Some(server) = RedisServer::start().await else { return };
+    let (one, other) = (connected(&server).await, connected(&server).await);
+    let mut writer = Writer::begun(&one).await;
+    let mut watch = other.watch(writer.id, one.node(), 0);
+    pushed(&mut writer, &mut watch).await;
+    let killed = server.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]).await.int();
+    assert!(killed >= 1, "somebody was subscribed");
+    pushed(&mut writer, &mut watch).await;
+}
+
+#[tokio::test]
+async fn a_watch_that_was_begun_while_redis_was_away_works_once_it_is_there() {
+    let mut server = RedisServer::reserved(&[]).await;
+    let (one, other) = (RedisStore::connect(&server.url()).unwrap(), RedisStore::connect(&server.url()).unwrap());
+    let id = RequestId::from_bytes(fastrand::u128(..).to_be_bytes());
+    let mut watch = other.watch(id, one.node(), 0);
+    drop(other.watch(RequestId::from_bytes([1; 16]), NodeId::random(), 0));
+    if !server.restart().await {
+        return;
+    }
+    assert!(one.ready(PATIENCE).await && other.ready(PATIENCE).await);
+    let mut writer = Writer { id, ..Writer::begun(&one).await };
+    let begin = writer.log.clone();
+    assert_eq!(writer.send(Onto::Nothing(writer.head()), begin).await.unwrap(), STORED);
+    let _same = other.watch(id, one.node(), 0);
+    pushed(&mut writer, &mut watch).await;
+}
+
+#[test]
+fn outside_a_runtime_it_says_so() {
+    let error = RedisStore::connect("redis://127.0.0.1").unwrap_err();
+    assert!(error.to_string().contains("runtime"), "{error}");
+}
