@@ -85,7 +85,9 @@ impl ResumeError {
         matches!(self, Self::TooManyReaders | Self::StoreUnavailable)
     }
 
-    const fn title(self) -> &'static str {
+    /// A short, human-readable summary: the member `title` of RFC 9457.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
         match self {
             Self::MissingToken => "A resume needs a token",
             Self::MalformedToken => "Not a token of this service",
@@ -102,7 +104,9 @@ impl ResumeError {
         }
     }
 
-    const fn detail(self) -> &'static str {
+    /// What the client can do about it: the member `detail` of RFC 9457.
+    #[must_use]
+    pub const fn detail(self) -> &'static str {
         match self {
             Self::MissingToken => "send the newest token in X-Resume-Token, or as Last-Event-ID",
             Self::MalformedToken => "send the newest token once, exactly as it came",

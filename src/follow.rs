@@ -2,7 +2,8 @@
 //! by what the writer pushes and, behind that, by a slow look at the log.
 
 use crate::{
-    live::LiveLog,
+    Step,
+    live::{LiveLog, Stretch},
     node::Node,
     store::{Chunk, Opened, Page, Pushed},
 };
@@ -23,12 +24,24 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// A live log for what the store holds behind a cursor, still empty; [`feed`] brings it to life.
 pub(crate) fn log_of(node: &Arc<Node>, id: crate::RequestId, opened: &Opened) -> LiveLog {
-    let (first, before) = match opened.page.chunks.first() {
-        Some(chunk) => (chunk.first, chunk.totals.bytes - size(chunk)),
-        None => (opened.tail.last + 1, opened.tail.totals.bytes),
+    let (first, bytes_before, step_before) = match opened.page.chunks.first() {
+        Some(chunk) => (chunk.first, chunk.totals.bytes - size(chunk), chunk.step_before.clone()),
+        None => (opened.tail.last + 1, opened.tail.totals.bytes, opened.tail.step.clone()),
     };
+    let begin = Stretch { first, step_before, bytes_before, events: Vec::new() };
     let limits = node.settings.limits();
-    LiveLog::follow(id, opened.head.clone(), first, before, &opened.tail, limits, Arc::clone(&node.usage))
+    LiveLog::follow(id, opened.head.clone(), begin, &opened.tail, limits, Arc::clone(&node.usage))
+}
+
+/// The step at `seq`, where the page behind it tells.
+pub(crate) fn step_at(opened: &Opened, seq: u64) -> Option<Step> {
+    let Some(chunk) = opened.page.chunks.first() else {
+        return (seq == opened.tail.last).then(|| opened.tail.step.clone());
+    };
+    match seq.checked_sub(chunk.first) {
+        Some(at) => chunk.events.get(usize::try_from(at).ok()?).map(|event| event.step.clone()),
+        None => (seq + 1 == chunk.first).then(|| chunk.step_before.clone()),
+    }
 }
 
 fn size(chunk: &Chunk) -> u64 {

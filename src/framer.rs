@@ -7,6 +7,7 @@
 //!
 //! The module is pure: bytes in, frames out.
 
+mod arena;
 mod buffer;
 mod lines;
 #[cfg(test)]
@@ -176,6 +177,11 @@ impl Framer {
                 return self.piece();
             }
         }
+    }
+
+    /// Says that there is nothing more for the moment. Events that come in one turn share memory.
+    pub(crate) fn turn_over(&mut self) {
+        self.buffer.turn_over();
     }
 
     /// The body is over. Says what of it was not a whole block, if anything.

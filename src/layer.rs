@@ -86,6 +86,24 @@ impl<S> ResumeLayer<S> {
         self
     }
 
+    /// The keys that tokens are signed with, in place of those that the layer was made with.
+    pub fn keys(mut self, keys: Keys) -> Self {
+        self.keys = Some(keys);
+        self.set(|_| ())
+    }
+
+    /// Whether there are keys, so that streams can be resumed.
+    #[must_use]
+    pub const fn has_keys(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// The kind of the layer's store: `memory`, `redis`.
+    #[must_use]
+    pub fn store_kind(&self) -> &'static str {
+        self.store.kind()
+    }
+
     /// A label that is part of every token's signature: tokens of one scope are no good in another, even with the same
     /// secret. Defaults to none.
     pub fn scope(self, scope: impl Into<String>) -> Self {

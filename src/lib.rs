@@ -1,5 +1,66 @@
-//! Tower middleware that makes any Server-Sent-Events handler resumable.
+//! Tower middleware that makes any Server-Sent-Events handler resumable, with no change to the handler.
+//!
+//! A phone changes network, a tab reloads, a proxy times out: the client comes back, with `X-Resume-Token` or by
+//! itself with the browser's `Last-Event-ID`, and gets exactly what it missed and then the live rest; on any node, while
+//! the handler runs on, or after it has ended.
+//!
+//! ```no_run
+//! use axum::{Router, response::{Sse, sse::Event}, routing::get};
+//! use futures_util::{Stream, stream};
+//! use std::convert::Infallible;
+//! use tower_resume::{Keys, ResumeLayer, store::MemoryStore};
+//!
+//! async fn count() -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+//!     Sse::new(stream::iter((1..=100).map(|n| Ok(Event::default().data(n.to_string())))))
+//! }
+//!
+//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! let keys = Keys::new(std::env::var("SSE_RESUME_SECRET")?)?;
+//! let app: Router = Router::new().route("/count", get(count)).layer(ResumeLayer::new(MemoryStore::new(), keys));
+//! axum::serve(tokio::net::TcpListener::bind("127.0.0.1:3000").await?, app).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it works
+//!
+//! ```text
+//!  request ──► is it a resume? ── no ──► the handler ──► an event stream? ── no ──► passed as it is
+//!                   │ yes                                      │ yes
+//!                   │                                   ┌──────▼──────┐
+//!                   │ token verified                    │  recorder   │ one task a stream
+//!                   │                                   └──────┬──────┘
+//!                   │                         ┌────────────────┴───────┐
+//!                   │                    ┌────▼─────┐             ┌────▼─────┐
+//!                   │                    │ live log │             │  store   │ memory or Redis
+//!                   │                    └────┬─────┘             └────┬─────┘
+//!                   │                         └───────────┬────────────┘
+//!                   └────────────────────────────────► reader ──► response body
+//! ```
+//!
+//! The handler's body is read by a recorder, to its end, whether or not anybody is connected. Everything that a client
+//! gets, the first one included, comes from a reader, which is a cursor over the stream's log.
+//!
+//! # What is promised
+//!
+//! | promise | limit |
+//! | --- | --- |
+//! | No silent hole: after cursor c come c+1, c+2 …; what is missing is announced by a `gap` with its bounds | |
+//! | The same bytes for everybody, but for the `id` line | |
+//! | A client that leaves stops nothing | [`ResumeLayer::detach_time`] |
+//! | A store that is away delays and cuts nobody who is connected | other nodes wait until it is back |
+//! | Memory is bounded, for each stream and for the node | over it, new streams pass unrecorded |
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! | --- | --- | --- |
+//! | `redis` | yes | [`store`]`::RedisStore`, over `fred` |
+//! | `redis-tls` | | TLS to Redis, by rustls |
+//! | `conformance` | | the suite that every store has to pass, for stores of your own |
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
 
 mod begin;
 mod body;
@@ -48,3 +109,7 @@ pub use settings::{
     DEFAULT_RETRY, DEFAULT_SNAPSHOT_TTL, DEFAULT_STALL_TIME, DEFAULT_STATE_TTL, DEFAULT_TOKEN_TTL, EventIds,
 };
 pub use token::{KeyError, Keys};
+
+#[cfg(all(doctest, feature = "redis"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -28,6 +28,12 @@ pub(crate) struct Limits {
     pub(crate) bytes: usize,
 }
 
+impl Limits {
+    const fn is_none(self) -> bool {
+        self.events == 0 || self.bytes == 0
+    }
+}
+
 /// What goes to the first client alone, in its place, and is not kept.
 #[derive(Clone, Debug)]
 pub(crate) enum Passing {
@@ -42,11 +48,13 @@ pub(crate) enum Passing {
 }
 
 impl Passing {
-    fn len(&self) -> usize {
-        match self {
+    /// What it takes of the memory, so that many small ones count as well.
+    fn size(&self) -> usize {
+        let bytes = match self {
             Self::Comment(bytes) | Self::Part(bytes) => bytes.len(),
             Self::PartEnd { .. } | Self::BrokenOff => 0,
-        }
+        };
+        bytes + size_of::<Self>()
     }
 }
 
@@ -74,7 +82,7 @@ struct Kept {
 struct Slot {
     cursor: u64,
     waker: Option<Waker>,
-    /// Has read since the source last asked.
+    /// Has read since the source was first held back, or last asked.
     moved: bool,
     /// Does not hold the source back any more, until it reads again.
     let_go: bool,
@@ -85,6 +93,7 @@ struct Newest {
     last: u64,
     bytes: u64,
     step: Step,
+    end: Option<EndStatus>,
 }
 
 #[derive(Default)]
@@ -135,21 +144,16 @@ impl State {
         self.slots.iter().flatten().filter(|slot| !slot.let_go).map(|slot| slot.cursor).max()
     }
 
-    /// How many events the source may go on ahead of the furthest reader that moves; any number where there is none.
-    fn room(&self, limits: Limits) -> usize {
-        if self.passing_bytes >= limits.bytes {
-            return 0;
-        }
-        match self.furthest() {
-            Some(cursor) if cursor < self.last() => {
-                if self.totals.bytes - self.upto(cursor) >= limits.bytes as u64 {
-                    return 0;
-                }
-                limits.events.saturating_sub(usize::try_from(self.last() - cursor).unwrap_or(usize::MAX))
-            }
-            Some(_) => limits.events,
-            None => usize::MAX,
-        }
+    /// How far the source may go on ahead of the furthest reader that moves; any way where there is none.
+    fn room(&self, limits: Limits) -> Limits {
+        let (events, bytes) = match self.furthest() {
+            Some(cursor) if cursor < self.last() => (self.last() - cursor, self.totals.bytes - self.upto(cursor)),
+            Some(_) => (0, 0),
+            None => return Limits { events: usize::MAX, bytes: usize::MAX },
+        };
+        let less = |limit: usize, taken: u64| limit.saturating_sub(usize::try_from(taken).unwrap_or(usize::MAX));
+        let bytes = less(limits.bytes, bytes.max(self.passing_bytes as u64));
+        Limits { events: less(limits.events, events), bytes }
     }
 
     fn drop_passing(&mut self) {
@@ -220,20 +224,19 @@ impl LiveLog {
         Self { id, head, recorded: true, limits, usage, released, safe, state: Mutex::new(state) }
     }
 
-    /// A log that begins with `first`, for a stream of which the store's newest is `tail`; `before` are the bytes of
-    /// all events before the first.
+    /// A log that begins where `begin` does, for a stream of which the store's newest is `tail`.
     pub(crate) fn follow(
         id: RequestId,
         head: StreamHead,
-        first: u64,
-        before: u64,
+        begin: Stretch,
         tail: &Tail,
         limits: Limits,
         usage: Arc<Usage>,
     ) -> Self {
-        let totals = Totals { bytes: before, ..tail.totals };
-        let newest = Newest { last: tail.last, bytes: tail.totals.bytes, step: tail.step.clone() };
-        let state = State { first, updated_at: tail.at, totals, newest: Some(newest), ..State::default() };
+        let Stretch { first, step_before, bytes_before, .. } = begin;
+        let totals = Totals { bytes: bytes_before, ..tail.totals };
+        let newest = Newest { last: tail.last, bytes: tail.totals.bytes, step: tail.step.clone(), end: tail.end };
+        let state = State { first, step_before, updated_at: tail.at, totals, newest: Some(newest), ..State::default() };
         let (released, safe) = (AtomicBool::new(false), AtomicBool::new(false));
         Self { id, head, recorded: false, limits, usage, released, safe, state: Mutex::new(state) }
     }
@@ -324,7 +327,7 @@ impl LiveLog {
             return;
         }
         let after = state.last();
-        state.passing_bytes += passing.len();
+        state.passing_bytes += passing.size();
         state.passing.push_back((after, passing));
         let wakers = state.wakers();
         drop(state);
@@ -356,12 +359,15 @@ impl LiveLog {
         self.lock().snapshot = Some(snapshot);
     }
 
-    /// Ready with how many events the source may add: it is within the limits of the furthest reader, or there is none.
-    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<usize> {
+    /// Ready with how much the source may add: it is within the limits of the furthest reader, or there is none.
+    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<Limits> {
         let mut state = self.lock();
         let room = state.room(self.limits);
-        state.held_back = room == 0;
+        let was_held_back = std::mem::replace(&mut state.held_back, room.is_none());
         if state.held_back {
+            if !was_held_back {
+                state.slots.iter_mut().flatten().for_each(|slot| slot.moved = false);
+            }
             state.source = Some(cx.waker().clone());
             return Poll::Pending;
         }
@@ -392,7 +398,8 @@ impl LiveLog {
         }
     }
 
-    /// Lets those readers go that have not moved since the last call; they no longer hold the source back.
+    /// Lets those readers go that have not moved since the source was held back, or since the last call; they no
+    /// longer hold it back.
     /// The first client, let go in the middle of what passes, loses that.
     pub(crate) fn let_stalled_go(&self) -> usize {
         let mut state = self.lock();
@@ -523,7 +530,7 @@ impl LiveLog {
             trimmed: state.totals.trimmed,
             step: step.clone(),
             updated_at: state.updated_at,
-            end: state.end,
+            end: state.end.or_else(|| state.newest.as_ref()?.end),
             snapshot: state.snapshot.clone(),
             resumes: state.resumes,
             recovered: state.recovered,
@@ -578,7 +585,7 @@ impl Place {
             },
         }
         // Only once the reader is well behind the limit, so that the source goes on with a whole batch, not an event.
-        if state.held_back && state.room(half(self.log.limits)) > 0 {
+        if state.held_back && !state.room(half(self.log.limits)).is_none() {
             state.held_back = false;
             if let Some(source) = state.source.take() {
                 source.wake();
@@ -596,7 +603,7 @@ impl Place {
                     break;
                 }
                 let Some((after, passing)) = state.passing.pop_front() else { break };
-                state.passing_bytes -= passing.len();
+                state.passing_bytes -= passing.size();
                 if after == cursor {
                     return Some(Found::Passing(passing));
                 }

@@ -26,6 +26,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// Bytes that make a write worth while.
 const FLUSH_BYTES: usize = 64 * 1024;
 
+/// About what an id line adds to an event.
+const ID_BYTES: usize = 96;
+
 /// What a response is for.
 #[derive(Clone, Debug)]
 pub(crate) enum Purpose {
@@ -95,6 +98,8 @@ pub(crate) struct Reader {
     from: u64,
     buffered: u64,
     said_live: bool,
+    /// The events that this response brought, without those that a gap stands for.
+    brought: u64,
     counted: bool,
     heard_at: Instant,
     signed_at: Instant,
@@ -123,6 +128,7 @@ impl Reader {
         Self {
             timer: Box::pin(sleep_until(now + node.settings.heartbeat)),
             said_live: !matches!(purpose, Purpose::Live),
+            brought: 0,
             counted: matches!(purpose, Purpose::First),
             from: claims.seq,
             buffered,
@@ -266,13 +272,13 @@ impl Reader {
             return self.gap(seq, seq, GapReason::Oversize);
         }
         self.advance(event);
-        self.out.reserve(event.lines.len() + 96);
         self.out.extend_from_slice(&event.lines);
         self.end_event(event.eol.as_bytes(), event.has_id);
     }
 
     fn advance(&mut self, event: &Event) {
         self.claims.seq += 1;
+        self.brought += 1;
         if self.claims.step != event.step {
             self.claims.step = event.step.clone();
         }
@@ -285,6 +291,9 @@ impl Reader {
             self.out.extend_from_slice(b"id: ");
             self.out.extend_from_slice(token.as_bytes());
             self.out.extend_from_slice(eol);
+        } else if eol == b"\n" && self.out.ends_with(b"\r") {
+            // An id that was taken out stood between the two, which are one line end without it.
+            self.out.push(b'\n');
         }
         self.out.extend_from_slice(eol);
     }
@@ -344,9 +353,12 @@ impl Reader {
         let found = self.place.poll_read(self.claims.seq, &mut batch, cx);
         let step = match found {
             Poll::Pending => Step::Wait,
+            // It was let go for stalling, and with it the rest of what it is in the middle of.
+            Poll::Ready(Found::Events) if self.in_part => self.cut(),
             Poll::Ready(Found::Events) => {
                 // One look at the clock for the whole batch: tokens live for minutes.
                 self.claims.expires_at = self.node.now() + crate::clock::millis(self.node.settings.token_ttl);
+                self.out.reserve(batch.iter().map(|event| event.size() + ID_BYTES).sum());
                 for event in &batch {
                     self.event(event);
                     self.reach_live();
@@ -392,6 +404,9 @@ impl Reader {
                 self.in_part = false;
                 self.claims.seq += 1;
                 self.claims.expires_at = self.node.now() + crate::clock::millis(self.node.settings.token_ttl);
+                if self.node.settings.event_ids != EventIds::Off {
+                    self.signed_at = Instant::now();
+                }
                 self.end_event(eol.as_bytes(), *has_id);
             }
             // Its client is in the middle of something: nothing can follow but the end of the connection.
@@ -447,7 +462,8 @@ impl Reader {
 
     fn page(&mut self, page: Page) -> Step {
         let next = self.claims.seq + 1;
-        let first = match page.chunks.first() {
+        // A page without an event behind the cursor (there may be an end in it) says that they are gone.
+        let first = match page.chunks.iter().find(|chunk| chunk.last() >= next) {
             Some(chunk) => chunk.first,
             None => self.place.log().first(),
         };
@@ -482,7 +498,7 @@ impl Reader {
             self.said_live = true;
             self.recovered();
             if self.place.log().summary().end.is_none() {
-                let (seq, replayed) = (self.claims.seq, self.claims.seq - self.from);
+                let (seq, replayed) = (self.claims.seq, self.brought);
                 self.control(|_, _| Control::Live { seq, replayed });
                 self.node.telemetry.live_start(self.claims.request_id, seq);
             }
@@ -493,8 +509,8 @@ impl Reader {
     fn recovered(&mut self) {
         if !std::mem::replace(&mut self.counted, true) {
             let (from, to) = (self.from, self.claims.seq);
-            self.place.log().count_recovered(to.saturating_sub(from));
-            self.node.telemetry.resume_success(self.claims.request_id, from, to);
+            self.place.log().count_recovered(self.brought);
+            self.node.telemetry.resume_success(self.claims.request_id, self.brought, from, to);
         }
     }
 

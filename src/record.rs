@@ -7,13 +7,14 @@ use crate::{
     hooks::{Class, SnapshotFold},
     live::{LiveLog, Passing},
     node::Node,
-    source::Source,
-    store::Snapshot,
+    source::{BoxError, Source},
+    store::{CHUNK_MAX_EVENTS, Snapshot},
     writer::Writer,
 };
 use bytes::Bytes;
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -80,22 +81,33 @@ impl Recorder {
     }
 
     /// Reads one batch. Whether there was anything.
+    ///
+    /// The application's own code runs in here: its body, its classifier, its fold. Where that panics, the stream has
+    /// failed, and ends as any other.
+    fn poll_batch(&mut self, cx: &mut Context<'_>) -> bool {
+        catch_unwind(AssertUnwindSafe(|| self.poll_source(cx))).unwrap_or_else(|_| {
+            self.node.telemetry.handler_failed(self.log.id, &*BoxError::from("the application's code panicked"));
+            self.fold = None;
+            self.end(EndStatus::Error);
+            true
+        })
+    }
+
     fn poll_source(&mut self, cx: &mut Context<'_>) -> bool {
         let Poll::Ready(room) = self.log.poll_room(cx) else {
             self.held_since.get_or_insert_with(Instant::now);
             return false;
         };
         self.held_since = None;
-        let mut room = room.min(BATCH_EVENTS);
+        let most = room.bytes.min(BATCH_BYTES);
+        let mut frames = room.events.min(BATCH_EVENTS);
         let mut bytes = 0;
         let mut progress = false;
-        while room > 0 && bytes < BATCH_BYTES {
+        while frames > 0 && bytes < most {
             if let Some(frame) = self.framer.next() {
                 progress = true;
-                if let Some(size) = self.take(frame) {
-                    bytes += size;
-                    room -= 1;
-                }
+                bytes += self.take(frame);
+                frames -= 1;
                 continue;
             }
             let Some(source) = &mut self.source else { break };
@@ -114,30 +126,34 @@ impl Recorder {
             }
         }
         self.flush();
+        self.framer.turn_over();
         progress
     }
 
-    /// Takes a frame in. The size of what it adds to the log, if it adds to it.
-    fn take(&mut self, frame: Frame) -> Option<usize> {
+    /// Takes a frame in. Its size: what merely passes counts too, or a source that is always ready would be read
+    /// without bound.
+    fn take(&mut self, frame: Frame) -> usize {
         match frame {
             Frame::Event { lines, eol, has_id } => {
-                self.seq += 1;
                 let class = self.classify(&lines);
+                self.seq += 1;
                 let event =
                     Event { lines, eol, has_id, oversize: false, priority: class.priority, step: self.step.clone() };
                 let size = event.size();
                 self.batch.push(event);
-                Some(size)
+                size
             }
             Frame::Comment(bytes) => {
+                let size = bytes.len();
                 self.flush();
                 self.log.pass(Passing::Comment(bytes));
-                None
+                size
             }
             Frame::OversizePart(bytes) => {
+                let size = bytes.len();
                 self.flush();
                 self.log.pass(Passing::Part(bytes));
-                None
+                size
             }
             Frame::OversizeEnd { eol, has_id, size } => {
                 self.flush();
@@ -146,7 +162,7 @@ impl Recorder {
                 self.log.pass(Passing::PartEnd { eol, has_id });
                 self.batch.push(Event { oversize: true, eol, step: self.step.clone(), ..Event::default() });
                 self.flush();
-                Some(size)
+                eol.as_bytes().len()
             }
         }
     }
@@ -155,7 +171,7 @@ impl Recorder {
         if self.node.settings.classify.is_none() && self.fold.is_none() {
             return Class::new();
         }
-        let view = EventView::new(self.seq, lines);
+        let view = EventView::new(self.seq + 1, lines);
         if let Some(fold) = &mut self.fold {
             fold.event(&view);
         }
@@ -186,11 +202,13 @@ impl Recorder {
     }
 
     /// While the stream runs, a fold's snapshot stands in for what was let go. One is made only when the last one no
-    /// longer reaches the oldest event, so about once for each time that the whole log has been replaced.
+    /// longer reaches the oldest event, so about once for each time that the whole log has been replaced. The store,
+    /// which trims by whole chunks, is up to a chunk ahead of the live log.
     fn fold_what_went(&mut self) {
         let Some(fold) = &self.fold else { return };
         let summary = self.log.summary();
-        if summary.snapshot.is_some_and(|snapshot| snapshot.seq + 1 >= summary.first) {
+        let oldest = (summary.first + CHUNK_MAX_EVENTS as u64).min(summary.last + 1);
+        if summary.snapshot.is_some_and(|snapshot| snapshot.seq + 1 >= oldest) {
             return;
         }
         if let Some(data) = fold.snapshot() {
@@ -210,7 +228,6 @@ impl Recorder {
         if self.over {
             return;
         }
-        self.over = true;
         self.source = None;
         self.flush();
         if let Some(unfinished) = self.framer.finish() {
@@ -224,6 +241,7 @@ impl Recorder {
         if let Some(data) = snapshot {
             self.keep_snapshot(data, Some(status));
         }
+        self.over = true;
         self.log.finish(status, self.node.now());
         self.writer.end(status);
         self.node.ended();
@@ -283,11 +301,15 @@ impl Future for Recorder {
         let mut batches = 0;
         loop {
             let mut progress = false;
-            if !this.over && this.poll_source(cx) {
+            if !this.over && this.poll_batch(cx) {
                 progress = true;
                 batches += 1;
             }
-            progress |= this.writer.poll(cx).is_ready();
+            if this.writer.poll(cx).is_ready() {
+                // The answer may say that somebody follows from elsewhere, or no longer.
+                this.look_around();
+                progress = true;
+            }
             let now = Instant::now();
             progress |= this.writer.start(now);
             if let Poll::Ready(kicks) = this.log.poll_kick(this.kicks, cx) {

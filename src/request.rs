@@ -146,7 +146,7 @@ pub(crate) fn intent(head: &Parts, query_param: Option<&str>, entrance: Entrance
 /// that they were given at their start, and the newest. Some send an empty one: it counts as absent.
 fn last_event_id(headers: &HeaderMap) -> Option<Vec<u8>> {
     let values = headers.get_all(LAST_EVENT_ID).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    let last = values.map(<[u8]>::trim_ascii).filter(|value| !value.is_empty()).last()?;
+    let last = values.map(<[u8]>::trim_ascii).rfind(|value| !value.is_empty())?;
     looks_like_token(last).then(|| last.to_vec())
 }
 

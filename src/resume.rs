@@ -8,7 +8,7 @@ use crate::{
     control::{Control, Style, jittered},
     follow,
     hooks::{Authorization, Principal},
-    live::{LiveLog, Place, Summary},
+    live::{LiveLog, Place, Stretch, Summary},
     node::{KeyRing, Node},
     reader::{Purpose, Reader},
     request::{Ask, Carrier, Mode},
@@ -34,17 +34,16 @@ pub(crate) async fn respond<B>(node: Arc<Node>, head: Parts, ask: Ask) -> Respon
     let version = head.version;
     let principal = match authorize(&node, &head) {
         Ok(principal) => principal,
-        Err(refusal) => return refusal.map(ResumeBody::whole),
+        Err(refusal) => return (*refusal).map(ResumeBody::whole),
     };
     drop(head);
-    let carrier = ask.carrier;
     let Some(keys) = &node.keys else { return refuse(&node, ResumeError::ResumeDisabled, version) };
     let resume = match verify(&node, keys, ask, principal.as_ref()) {
         Ok(resume) => resume,
         Err(error) => return refuse(&node, error, version),
     };
     let signer = keys.signer(principal.as_ref().map(|principal| &*principal.0));
-    let claims = resume.claims.clone();
+    let (carrier, claims) = (resume.carrier, resume.cursor());
     match resume.answer(&node, &signer).await {
         Ok(response) => response,
         Err(error) if error.is_transient() && carrier.is_event_source() && node.can_say_wait() => {
@@ -63,12 +62,12 @@ pub(crate) fn refuse<B>(node: &Node, error: ResumeError, version: Version) -> Re
     response.map(ResumeBody::whole)
 }
 
-fn authorize(node: &Node, head: &Parts) -> Result<Option<Principal>, Response<Bytes>> {
+fn authorize(node: &Node, head: &Parts) -> Result<Option<Principal>, Box<Response<Bytes>>> {
     let by_rule = || node.settings.principal.as_ref().and_then(|principal| principal(head));
     match node.settings.authorize.as_ref().map(|authorize| authorize(head)) {
         None | Some(Authorization::Allow) => Ok(by_rule()),
         Some(Authorization::AllowAs(principal)) => Ok(Some(principal)),
-        Some(Authorization::Refuse(response)) => Err(*response),
+        Some(Authorization::Refuse(response)) => Err(response),
     }
 }
 
@@ -137,6 +136,15 @@ impl Resume {
         Err(ResumeError::StoreUnavailable)
     }
 
+    /// Where the client wants to go on.
+    fn cursor(&self) -> Cursor {
+        let mut cursor = self.claims.clone();
+        if let Some(from) = self.from {
+            (cursor.seq, cursor.ended) = (from, false);
+        }
+        cursor
+    }
+
     /// Whether this is what an `EventSource` does by itself, rather than a first look at the stream by a new page.
     const fn is_reconnect(&self) -> bool {
         match self.carrier {
@@ -188,19 +196,17 @@ impl Resume {
             Found::Stored(opened) => (Arc::new(follow::log_of(node, id, &opened)), Some(opened)),
             Found::Remains(snapshot) => (Arc::new(remains(node, &self.claims, snapshot)), None),
         };
-        let mut summary = log.summary();
-        if let Some(opened) = &opened {
-            summary.end = opened.tail.end;
-        }
-        let mut claims = self.claims.clone();
+        let summary = log.summary();
+        let mut claims = self.cursor();
         if let Some(from) = self.from {
             if from > summary.last.max(self.claims.seq) {
                 return Err(ResumeError::BadCursor);
             }
-            (claims.seq, claims.ended) = (from, false);
-            if let Some(step) = log.step_at(from) {
-                claims.step = step;
-            }
+            let step = match &opened {
+                Some(opened) => follow::step_at(opened, from),
+                None => log.step_at(from),
+            };
+            claims.step = step.unwrap_or(claims.step);
         }
         if self.mode == Mode::Status {
             let snapshot = summary.snapshot.is_some()
@@ -279,7 +285,10 @@ fn seat(
             Ok(Some(place))
         }
         // Another request has begun to follow the stream meanwhile.
-        Err(there) => Ok(there.attach(cursor, false, max).filter(|_| !there.is_abandoned())),
+        Err(there) => {
+            let place = there.attach(cursor, false, max).ok_or(ResumeError::TooManyReaders)?;
+            Ok(Some(place).filter(|_| !there.is_abandoned()))
+        }
     }
 }
 
@@ -292,7 +301,8 @@ fn remains(node: &Arc<Node>, claims: &Cursor, snapshot: Snapshot) -> LiveLog {
     let (last, end) = (snapshot.seq, snapshot.status);
     let tail = Tail { last, writer: claims.node, totals, step: snapshot.step.clone(), at: now, end };
     let limits = node.settings.limits();
-    let log = LiveLog::follow(claims.request_id, head, last + 1, 0, &tail, limits, Arc::clone(&node.usage));
+    let begin = Stretch { first: last + 1, step_before: snapshot.step.clone(), bytes_before: 0, events: Vec::new() };
+    let log = LiveLog::follow(claims.request_id, head, begin, &tail, limits, Arc::clone(&node.usage));
     log.set_snapshot(Arc::new(snapshot));
     if let Some(status) = end {
         log.finish(status, now);

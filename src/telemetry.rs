@@ -145,8 +145,7 @@ impl Telemetry {
         report!(debug, ResumeAttempt, %request_id, from_seq, step = step.as_str(), mode);
     }
 
-    pub(crate) fn resume_success(&self, request_id: RequestId, from_seq: u64, to_seq: u64) {
-        let replayed_count = to_seq.saturating_sub(from_seq);
+    pub(crate) fn resume_success(&self, request_id: RequestId, replayed_count: u64, from_seq: u64, to_seq: u64) {
         report!(debug, ResumeSuccess, %request_id, replayed_count, from_seq, to_seq);
         report!(debug, ResumeReplayCount, %request_id, count = replayed_count);
     }

@@ -89,6 +89,8 @@ pub(crate) struct Writer {
     backoff: Duration,
     touch_at: Instant,
     epoch: u64,
+    /// The store has come back: what was acknowledged before may be gone.
+    verify: bool,
     over_at: Option<Instant>,
     failing: bool,
 }
@@ -125,6 +127,7 @@ impl Writer {
             retry_at: None,
             backoff: MIN_BACKOFF,
             touch_at,
+            verify: false,
             over_at: None,
             failing: false,
         }
@@ -164,9 +167,7 @@ impl Writer {
         let epoch = self.node.store_epoch();
         if self.node.store_is_up() {
             self.retry_at = None;
-            if epoch != self.epoch && self.footing == Footing::Firm {
-                self.footing = Footing::Unsure;
-            }
+            self.verify |= epoch != self.epoch;
             self.epoch = epoch;
         }
     }
@@ -177,7 +178,7 @@ impl Writer {
         if !matches!(self.flight, Flight::None) {
             return false;
         }
-        let settled = self.end_stored && self.footing == Footing::Firm;
+        let settled = self.end_stored && self.footing == Footing::Firm && !self.verify;
         match self.footing {
             Footing::Fenced => true,
             _ if settled && !self.node.store.is_shared() => true,
@@ -210,14 +211,13 @@ impl Writer {
         if !matches!(self.flight, Flight::None) || self.retry_at.is_some_and(|at| now < at) {
             return false;
         }
+        if self.footing == Footing::Firm && std::mem::take(&mut self.verify) {
+            self.footing = Footing::Unsure;
+        }
         match self.footing {
             Footing::Fenced => return false,
             Footing::New => self.append(Onto::Nothing(self.log.head.clone())),
-            Footing::Broken => {
-                self.held.clear();
-                (self.held_events, self.held_bytes) = (0, 0);
-                self.append(Onto::Anything(self.log.head.clone()));
-            }
+            Footing::Broken => self.append(Onto::Anything(self.log.head.clone())),
             Footing::Unsure => self.flight = Flight::Tail(Arc::clone(&self.node.store).tail(self.log.id)),
             Footing::Resend => self.send(Onto::Seq(self.acked)),
             Footing::Firm if self.is_due(now) => self.append(Onto::Seq(self.acked)),
@@ -239,12 +239,19 @@ impl Writer {
     }
 
     /// Makes chunks of what the store does not have yet, and sends them.
-    fn append(&mut self, onto: Onto) {
+    fn append(&mut self, mut onto: Onto) {
         let now = self.node.now();
         self.waiting_since = None;
         self.sent.clear();
         let mut after = self.acked;
+        if matches!(onto, Onto::Seq(_)) && self.log.first() > after + 1 {
+            // A burst has outrun the store: the live log has let go of what comes next. What is left of it replaces all
+            // that the store holds.
+            onto = Onto::Anything(self.log.head.clone());
+        }
         if !matches!(onto, Onto::Seq(_)) {
+            self.held.clear();
+            (self.held_events, self.held_bytes) = (0, 0);
             // A log begins with a chunk of no events, so that the stream is known before it says anything.
             let begin = self.log.copy_after(0, 0, 0);
             after = begin.first - 1;

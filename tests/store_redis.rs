@@ -10,23 +10,20 @@
 )]
 
 mod redis_server;
+#[path = "redis_server/writer.rs"]
+mod writer;
 
-use bytes::Bytes;
 use redis_server::{RedisServer, Reply};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tower_resume::{
-    EndStatus, Event, NodeId, RequestId, Step,
-    store::{
-        Append, Appended, Chunk, Onto, Pushed, RedisConfig, RedisStore, Snapshot, Store, StoreError, StoreErrorKind,
-        StreamHead, Totals, Ttl, Watch, conformance,
-    },
+    NodeId, RequestId,
+    store::{Appended, Onto, Pushed, RedisConfig, RedisStore, Store, StoreErrorKind, Watch, conformance},
 };
+use writer::{STORED, TTL, Writer};
 
-const TTL: Ttl = Ttl { log: Duration::from_secs(900), snapshot: Duration::from_secs(60) };
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(15);
-const STORED: Appended = Appended::Stored { watched: false };
 
 async fn connected(server: &RedisServer) -> RedisStore {
     let store = RedisStore::connect(&server.url()).unwrap();
@@ -40,81 +37,6 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     while !is_so().await {
         assert!(begun.elapsed() < PATIENCE, "not so within {PATIENCE:?}: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// A stream's writer.
-struct Writer<'a> {
-    store: &'a RedisStore,
-    id: RequestId,
-    log: Vec<Chunk>,
-}
-
-impl<'a> Writer<'a> {
-    async fn begun(store: &'a RedisStore) -> Self {
-        let mut writer = Self { store, id: RequestId::from_bytes(fastrand::u128(..).to_be_bytes()), log: Vec::new() };
-        let begin = writer.chunk(0, None);
-        assert_eq!(writer.send(Onto::Nothing(writer.head()), vec![begin.clone()]).await.unwrap(), STORED);
-        writer.log.push(begin);
-        writer
-    }
-
-    fn head(&self) -> StreamHead {
-        StreamHead { node: self.store.node(), started_at: 7, correlation_id: Some("corr".into()), comments: true }
-    }
-
-    fn last(&self) -> u64 {
-        self.log.last().map_or(0, Chunk::last)
-    }
-
-    fn chunk(&self, events: usize, end: Option<EndStatus>) -> Chunk {
-        let event = Event { lines: Bytes::from_static(b"data: x\n"), ..Event::default() };
-        Chunk {
-            first: self.last() + 1,
-            writer: self.store.node(),
-            at: 1_000,
-            step_before: Step::NONE,
-            totals: Totals::default(),
-            events: vec![event; events].into(),
-            end,
-        }
-    }
-
-    fn append(&self, onto: Onto, chunks: Vec<Chunk>) -> Append {
-        Append { id: self.id, onto, chunks, trim_below: 1, snapshot: None, ttl: TTL }
-    }
-
-    async fn send(&self, onto: Onto, chunks: Vec<Chunk>) -> Result<Appended, StoreError> {
-        self.store.append(self.append(onto, chunks)).await
-    }
-
-    /// Appends so many events behind the last.
-    async fn write(&mut self, events: usize) -> Result<Appended, StoreError> {
-        let chunk = self.chunk(events, None);
-        let appended = self.send(Onto::Seq(self.last()), vec![chunk.clone()]).await?;
-        if matches!(appended, Appended::Stored { .. }) {
-            self.log.push(chunk);
-        }
-        Ok(appended)
-    }
-
-    /// Writes all of it again.
-    async fn rewrite(&self) -> Result<Appended, StoreError> {
-        self.send(Onto::Anything(self.head()), self.log.clone()).await
-    }
-
-    async fn end(&mut self) -> Appended {
-        let chunk = self.chunk(0, Some(EndStatus::Complete));
-        let data = Bytes::from_static(b"{}");
-        let snapshot = Snapshot { seq: self.last(), status: chunk.end, step: Step::NONE, data };
-        let append = Append { snapshot: Some(snapshot), ..self.append(Onto::Seq(self.last()), vec![chunk.clone()]) };
-        self.log.push(chunk);
-        self.store.append(append).await.unwrap()
-    }
-
-    async fn read(&self, store: &RedisStore) -> Vec<Chunk> {
-        let page = store.page(self.id, 0).await.unwrap().expect("a log");
-        page.chunks
     }
 }
 
@@ -396,7 +318,8 @@ async fn a_watch_that_was_begun_while_redis_was_away_works_once_it_is_there() {
     assert!(one.ready(PATIENCE).await && other.ready(PATIENCE).await);
     let mut writer = Writer { id, ..Writer::begun(&one).await };
     let begin = writer.log.clone();
-    assert_eq!(writer.send(Onto::Nothing(writer.head()), begin).await.unwrap(), STORED);
+    let appended = writer.send(Onto::Nothing(writer.head()), begin).await.unwrap();
+    assert!(matches!(appended, Appended::Stored { .. }), "{appended:?}");
     let _same = other.watch(id, one.node(), 0);
     pushed(&mut writer, &mut watch).await;
 }

@@ -2,6 +2,7 @@
 
 use axum::http::HeaderName;
 use axum::http::request::Parts;
+use tower_resume::ResumeStream;
 
 /// The response header that tells a client its request's id.
 pub(crate) const X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -10,14 +11,10 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id taken from a client: it is repeated in every answer and log line.
 const MAX_CHARS: usize = 128;
 
-/// An id that a layer around the application has chosen, put into the request's extensions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CorrelationId(pub(crate) String);
-
-/// The id of a request: a layer's where there is one, else the client's where it is sane, else a new random one.
+/// The id of a request: the layer's where there is one, else the client's where it is sane, else a new random one.
 pub(crate) fn correlation_id(parts: &Parts) -> String {
-    if let Some(CorrelationId(id)) = parts.extensions.get() {
-        return id.clone();
+    if let Some(stream) = parts.extensions.get::<ResumeStream>() {
+        return stream.request_id.to_string();
     }
     parts
         .headers
@@ -54,11 +51,9 @@ mod tests {
     }
 
     #[test]
-    fn a_layers_id_goes_before_the_clients_and_that_before_a_random_one() {
-        let mut from_client = parts("abc-1");
-        assert_eq!(correlation_id(&from_client), "abc-1");
-        from_client.extensions.insert(CorrelationId("layer".into()));
-        assert_eq!(correlation_id(&from_client), "layer");
+    fn a_clients_id_goes_before_a_random_one() {
+        assert_eq!(correlation_id(&parts("abc-1")), "abc-1");
+        // The layer's id is for it alone to make: `resuming` tests that it comes through.
     }
 
     #[test]

@@ -7,8 +7,6 @@ use serde_json::{Value, json};
 pub(crate) const BAD_INPUT: &str = "BAD_INPUT";
 /// No such path.
 pub(crate) const NOT_FOUND: &str = "NOT_FOUND";
-/// The server is at fault.
-pub(crate) const INTERNAL: &str = "INTERNAL";
 
 /// An `error.v1` object. A struct and not a `Value`, so that `schema` stays the first member on the wire.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -18,14 +16,6 @@ pub(crate) struct ErrorV1 {
     pub(crate) message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) details: Option<Value>,
-}
-
-impl ErrorV1 {
-    /// The compact JSON of this error.
-    pub(crate) fn to_json(&self) -> String {
-        serde_json::to_string(self)
-            .unwrap_or_else(|_| format!(r#"{{"schema":"error.v1","code":"{INTERNAL}","message":"unprintable error"}}"#))
-    }
 }
 
 /// Builds an `error.v1` object.
@@ -68,7 +58,7 @@ mod tests {
     #[test]
     fn schema_comes_first_and_absent_details_are_left_out() {
         assert_eq!(
-            error_v1(NOT_FOUND, "no such path", None).to_json(),
+            serde_json::to_string(&error_v1(NOT_FOUND, "no such path", None)).unwrap(),
             r#"{"schema":"error.v1","code":"NOT_FOUND","message":"no such path"}"#
         );
     }

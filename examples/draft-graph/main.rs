@@ -2,8 +2,6 @@
 //!
 //! `input` → `draft` (`brief`, `archetype`, `numbers` → `assemble` → `guards`) → `progress` → `pace` → `http`.
 
-#![allow(dead_code, reason = "until the layer is wired here, what only its classifier needs is used by tests alone")]
-
 mod archetype;
 mod assemble;
 mod brief;
@@ -25,6 +23,7 @@ mod pace;
 mod previous;
 mod progress;
 mod refine;
+mod resuming;
 mod scan;
 mod sizing;
 mod strength;
@@ -35,6 +34,67 @@ mod topology;
 mod validate;
 mod wire;
 
-fn main() {
-    let _app = http::router(http::Settings::default());
+use std::error::Error;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::pace::Pace;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let log = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "tower_resume=info".into());
+    tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).init();
+    let port: u16 = variable("PORT", "a port number")?.unwrap_or(3101);
+    let per_event: u64 = variable("DRAFT_PACE_MS", "milliseconds for one event")?.unwrap_or(300);
+    let at_least: usize = variable("DRAFT_MIN_EVENTS", "a number of events")?.unwrap_or(0);
+    let pace = Pace::every(Duration::from_millis(per_event)).at_least(at_least);
+    let (layer, secret_is_made) = resuming::layer()?;
+    let store = layer.store_kind();
+    let app = resuming::resumable(http::router(http::Settings { pace, ..http::Settings::default() }), layer);
+    let addr = SocketAddr::from(([127, 0, 0, 1], port));
+    let listener = tokio::net::TcpListener::bind(addr)
+        .await
+        .map_err(|error| format!("cannot listen on {addr}: {error}; set PORT to a free port"))?;
+    greet(listener.local_addr()?, store, secret_is_made)?;
+    axum::serve(listener, app).await?;
+    Ok(())
+}
+
+/// A variable of the environment, where it is set.
+fn variable<T: FromStr>(name: &str, what: &str) -> Result<Option<T>, String> {
+    let Ok(text) = std::env::var(name) else { return Ok(None) };
+    match text.trim() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| format!("{name}: `{text}` given, {what} expected")),
+    }
+}
+
+/// Says where the server is, and what to do next: three lines to paste.
+fn greet(addr: SocketAddr, store: &str, secret_is_made: bool) -> std::io::Result<()> {
+    let (stream, resume) = (http::STREAM_PATH, resuming::RESUME_PATH);
+    let brief = "Should we raise the price of our Pro plan from £49 to £59, to reach £20k MRR within 12 months while \
+                 keeping monthly churn under 4%?";
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "draft-graph serves http://{addr}, streams kept in: {store}")?;
+    if secret_is_made {
+        writeln!(out, "No SSE_RESUME_SECRET is set: made one for development. Tokens die with this process.")?;
+    }
+    writeln!(
+        out,
+        r#"
+1. Start a draft, and cut it with Ctrl-C after a few events:
+
+   curl -N http://{addr}{stream} -H 'content-type: application/json' -d '{{"brief":"{brief}"}}' | tee /tmp/draft.sse
+
+2. Resume it where it was cut, with the last id that came:
+
+   curl -N http://{addr}{resume} -H "Last-Event-ID: $(grep '^id: ' /tmp/draft.sse | tail -n 1 | cut -c 5-)"
+
+3. Look at its status:
+
+   curl -s "http://{addr}{resume}?mode=status" -H "X-Resume-Token: $(grep '^id: ' /tmp/draft.sse | tail -n 1 | cut -c 5-)"
+"#
+    )
 }

@@ -1,5 +1,6 @@
 //! The bytes that came in last, and what is kept of the block in progress.
 
+use super::arena::Arena;
 use bytes::Bytes;
 use std::{mem, ops::Range};
 
@@ -18,11 +19,12 @@ pub(super) struct Buffer {
     kept: Range<usize>,
     /// What the block in progress holds of earlier input, or of before a line that was taken out.
     carried: Vec<u8>,
+    arena: Arena,
 }
 
 impl Buffer {
-    pub(super) const fn new(limit: usize) -> Self {
-        Self { limit, input: Bytes::new(), at: 0, kept: 0..0, carried: Vec::new() }
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, input: Bytes::new(), at: 0, kept: 0..0, carried: Vec::new(), arena: Arena::default() }
     }
 
     pub(super) fn push(&mut self, input: Bytes) {
@@ -79,6 +81,9 @@ impl Buffer {
             return self.take_carried();
         }
         let kept = mem::take(&mut self.kept);
+        if let Some(copy) = self.input.get(kept.clone()).and_then(|kept| self.arena.copy(kept)) {
+            return copy;
+        }
         if kept.len() < self.input.len().div_ceil(2) {
             return Bytes::copy_from_slice(self.input.get(kept).unwrap_or_default());
         }
@@ -114,6 +119,11 @@ impl Buffer {
             self.carried.reserve_exact(room - self.carried.len());
         }
         self.carried.extend_from_slice(self.input.get(kept).unwrap_or_default());
+    }
+
+    /// What was there is taken, and nothing more for the moment.
+    pub(super) fn turn_over(&mut self) {
+        self.arena.turn_over();
     }
 
     #[cfg(test)]

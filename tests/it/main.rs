@@ -13,4 +13,26 @@
 
 mod common;
 
+mod auto_traits;
+mod control_events;
+mod drivers;
+mod ends;
 mod first_response;
+mod framing;
+mod limits;
+mod oversize;
+mod passthrough;
+mod service;
+
+// Section 3 and the properties.
+mod carriers;
+mod endpoint;
+mod errors;
+mod hooks;
+mod modes;
+mod properties;
+mod readers;
+mod snapshot;
+mod telemetry;
+mod tokens;
+mod two_nodes;

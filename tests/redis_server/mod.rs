@@ -32,7 +32,7 @@ pub(crate) enum Reply {
     Int(i64),
     Text(String),
     Error(String),
-    List(Vec<Reply>),
+    List(Vec<Self>),
 }
 
 impl Reply {

@@ -24,8 +24,12 @@ impl Whole {
         }
     }
 
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    /// As it goes out: with an id line of the layer's own where the handler's are taken out.
+    pub(super) fn bytes(&self, with_id: bool) -> Vec<u8> {
         match self {
+            Self::Event { lines, eol, .. } | Self::Oversize { lines, end: Some((eol, ..)) } if with_id => {
+                [lines, &b"id: T"[..], eol.as_bytes(), eol.as_bytes()].concat()
+            }
             Self::Event { lines, eol, .. } | Self::Oversize { lines, end: Some((eol, ..)) } => {
                 [lines, eol.as_bytes()].concat()
             }

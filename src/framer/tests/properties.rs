@@ -72,7 +72,7 @@ proptest! {
         let out = |strip_ids| {
             let all = ended(cut(&chunks(&text, &cuts), strip_ids, max).0);
             // The layer has an event of its own first; a BOM is at the very start no longer.
-            dispatches(&std::iter::once(b'\n').chain(all.iter().flat_map(Whole::bytes)).collect::<Vec<_>>())
+            dispatches(&std::iter::once(b'\n').chain(all.iter().flat_map(|one| one.bytes(strip_ids))).collect::<Vec<_>>())
         };
         let expected = dispatches(&text);
         prop_assert_eq!(out(false), expected.clone());
@@ -80,6 +80,14 @@ proptest! {
             all.into_iter().map(|(event, data, _)| (event, data)).collect()
         };
         prop_assert_eq!(without_id(out(true)), without_id(expected));
+    }
+
+    /// Found by the property above: what a line that is taken out leaves behind must not become one line end.
+    #[test]
+    fn a_line_taken_out_between_a_cr_and_a_lf_loses_no_event(max in 8_usize..20) {
+        let all = cut(&[b"data: x\rid: 7\r\n\n"], true, max).0;
+        let out: Vec<_> = all.iter().flat_map(|one| one.bytes(true)).collect();
+        prop_assert_eq!(dispatches(&out).len(), 1);
     }
 
     #[test]

@@ -140,22 +140,3 @@ fn lines_are_not_copied() {
     let within = bytes.as_ptr_range();
     assert!(chunk.events.iter().all(|event| within.contains(&event.lines.as_ptr())));
 }
-
-/// `cargo test --release --lib -- --ignored --nocapture speed_of_the_codec`
-#[test]
-#[ignore = "measures, and promises nothing"]
-fn speed_of_the_codec() {
-    let chunk = chunk(vec![event(100); 16]);
-    let bytes = encode(&chunk);
-    let rounds = 1_000_000;
-    let start = std::time::Instant::now();
-    for _ in 0..rounds {
-        std::hint::black_box(encode(std::hint::black_box(&chunk)));
-    }
-    println!("encode: {} ns", start.elapsed().as_nanos() / rounds);
-    let start = std::time::Instant::now();
-    for _ in 0..rounds {
-        std::hint::black_box(decode(std::hint::black_box(&bytes)).unwrap());
-    }
-    println!("decode: {} ns", start.elapsed().as_nanos() / rounds);
-}

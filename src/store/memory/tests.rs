@@ -346,38 +346,3 @@ async fn a_watch_that_comes_late_looks_at_once_and_one_that_is_dropped_is_forgot
     drop(watch);
     assert!(unknown.0.lock().is_empty(), "a watch leaves nothing behind");
 }
-
-/// `cargo test --release --lib -- --ignored --nocapture speed_of_an_append`
-#[tokio::test]
-#[ignore = "measures, and promises nothing"]
-async fn speed_of_an_append() {
-    let store = MemoryStore::new().max_bytes(usize::MAX);
-    let mut ids = Vec::new();
-    for _ in 0..1_000 {
-        ids.push(begin(&store).await);
-    }
-    let model = chunk(&store, 1, 16, 100);
-    let rounds = 1_000;
-    let mut spent = Duration::ZERO;
-    for round in 0..rounds {
-        let seq = round * 16;
-        let appends = ids.iter().map(|id| {
-            let chunk = Chunk { first: seq + 1, ..model.clone() };
-            Append { trim_below: seq.saturating_sub(240), ..append(*id, Onto::Seq(seq), chunk) }
-        });
-        let appends: Vec<_> = appends.collect();
-        let start = std::time::Instant::now();
-        for append in appends {
-            stored(&store, append).await;
-        }
-        spent += start.elapsed();
-    }
-    println!("append: {} ns", spent.as_nanos() / (1_000 * u128::from(rounds)));
-    let start = std::time::Instant::now();
-    for round in 0..1_000 {
-        for id in &ids {
-            std::hint::black_box(store.page(*id, rounds * 16 - round % 200).await.unwrap());
-        }
-    }
-    println!("page: {} ns", start.elapsed().as_nanos() / 1_000_000);
-}

@@ -3,11 +3,16 @@
 use super::{Item, Parser, SseEvent};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use std::{collections::VecDeque, net::SocketAddr, time::Duration};
-use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
+use std::{collections::VecDeque, error::Error, net::SocketAddr, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    task::JoinHandle,
+    time::timeout,
+};
+use tower::ServiceExt as _;
 
 /// Nothing that a test waits for takes this long unless it never comes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -49,7 +54,13 @@ impl Request {
     }
 
     pub async fn send(self) -> Reply {
-        let io = TokioIo::new(TcpStream::connect(self.addr).await.expect("a server"));
+        let io = TcpStream::connect(self.addr).await.expect("a server");
+        self.send_over(io).await
+    }
+
+    /// Sends it over a connection of the test's own making.
+    pub async fn send_over(self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Reply {
+        let io = TokioIo::new(io);
         let request = self.request.header("host", self.addr.to_string()).body(Full::new(self.body)).unwrap();
         let (response, connection) = if self.http2 {
             let (mut sender, connection) =
@@ -62,17 +73,26 @@ impl Request {
             (timeout(PATIENCE, sender.send_request(request)).await, connection)
         };
         let response = response.expect("a response in time").expect("a response");
-        let (head, body) = response.into_parts();
-        Reply {
-            status: head.status,
-            headers: head.headers,
-            body,
-            connection,
-            parser: Parser::default(),
-            items: VecDeque::new(),
-            bytes: Vec::new(),
-        }
+        let mut reply = Reply::of(response);
+        reply.connection = Some(connection);
+        reply
     }
+}
+
+/// Calls a service without a socket: for paused time, and to take a body at the test's own pace.
+pub async fn call<S, B>(service: S, request: http::Request<axum::body::Body>) -> Reply
+where
+    S: tower::Service<http::Request<axum::body::Body>, Response = http::Response<B>>,
+    S::Error: std::fmt::Debug,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    Reply::of(service.oneshot(request).await.unwrap())
+}
+
+/// A plain request for the handler's stream, for [`call`].
+pub fn get_stream() -> http::Request<axum::body::Body> {
+    http::Request::get("/stream").body(axum::body::Body::empty()).unwrap()
 }
 
 /// How a body ended.
@@ -86,23 +106,50 @@ pub enum Ended {
 pub struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
-    body: Incoming,
-    connection: JoinHandle<()>,
+    pub version: http::Version,
+    body: UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>,
+    connection: Option<JoinHandle<()>>,
     parser: Parser,
     items: VecDeque<Item>,
     /// All bytes so far.
     pub bytes: Vec<u8>,
+    pub trailers: Option<HeaderMap>,
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        self.connection.abort();
+        if let Some(connection) = &self.connection {
+            connection.abort();
+        }
     }
 }
 
 impl Reply {
+    pub fn of<B>(response: http::Response<B>) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let (head, body) = response.into_parts();
+        Self {
+            status: head.status,
+            headers: head.headers,
+            version: head.version,
+            body: body.map_err(Into::into).boxed_unsync(),
+            connection: None,
+            parser: Parser::default(),
+            items: VecDeque::new(),
+            bytes: Vec::new(),
+            trailers: None,
+        }
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub fn size_hint(&self) -> http_body::SizeHint {
+        http_body::Body::size_hint(&self.body)
     }
 
     /// The next piece of the body.
@@ -112,7 +159,10 @@ impl Reply {
                 None => Err(Ended::Clean),
                 Some(Err(_)) => Err(Ended::Abrupt),
                 Some(Ok(frame)) => match frame.into_data() {
-                    Err(_) => continue,
+                    Err(frame) => {
+                        self.trailers = frame.into_trailers().ok();
+                        continue;
+                    }
                     Ok(bytes) => {
                         self.bytes.extend_from_slice(&bytes);
                         Ok(bytes)
@@ -120,6 +170,11 @@ impl Reply {
                 },
             };
         }
+    }
+
+    /// Whether nothing comes for this long; for paused time.
+    pub async fn is_silent(&mut self, time: Duration) -> bool {
+        timeout(time, self.body.frame()).await.is_err()
     }
 
     /// The next event or comment.

@@ -2,12 +2,14 @@
 
 use axum::{Router, body::Body, response::Response, routing::any};
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use http::HeaderMap;
+use http_body::Frame;
+use http_body_util::StreamBody;
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-type Piece = Result<Bytes, std::io::Error>;
+type Piece = Result<Frame<Bytes>, std::io::Error>;
 type Head = Box<dyn Fn(Response) -> Response + Send + Sync>;
 
 /// Serves one stream a request, each steered by its own [`Told`].
@@ -40,7 +42,7 @@ impl Handler {
                 arrived.send(Told { body, head: request.into_parts().0 }).ok();
                 let change = Arc::clone(&change);
                 async move {
-                    let body = Body::from_stream(UnboundedReceiverStream::new(pieces).map(|piece| piece));
+                    let body = Body::new(StreamBody::new(UnboundedReceiverStream::new(pieces)));
                     let response = Response::builder().header("content-type", "text/event-stream").body(body).unwrap();
                     change(response)
                 }
@@ -66,7 +68,11 @@ impl Handler {
 
 impl Told {
     pub fn send(&self, bytes: impl Into<Bytes>) {
-        self.body.send(Ok(bytes.into())).expect("the body is read");
+        self.body.send(Ok(Frame::data(bytes.into()))).expect("the body is read");
+    }
+
+    pub fn send_trailers(&self, trailers: HeaderMap) {
+        self.body.send(Ok(Frame::trailers(trailers))).expect("the body is read");
     }
 
     /// `data: <n>` for each of these.
@@ -86,5 +92,10 @@ impl Told {
     /// Whether the layer has let the body go.
     pub fn is_dropped(&self) -> bool {
         self.body.is_closed()
+    }
+
+    /// Ready once the layer has let the body go.
+    pub async fn dropped(&self) {
+        self.body.closed().await;
     }
 }

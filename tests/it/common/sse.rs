@@ -62,17 +62,20 @@ impl Parser {
             }
         }
         let mut items = Vec::new();
+        let all = std::mem::take(&mut self.bytes);
+        let mut rest = &all[..];
         loop {
-            if self.after_cr && self.bytes.first() == Some(&b'\n') {
-                self.bytes.remove(0);
-            }
-            if !self.bytes.is_empty() {
+            if self.after_cr && !rest.is_empty() {
                 self.after_cr = false;
+                rest = rest.strip_prefix(b"\n").unwrap_or(rest);
             }
-            let Some(at) = self.bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else { return items };
-            let line: Vec<u8> = self.bytes.drain(..at).collect();
-            self.after_cr = self.bytes.remove(0) == b'\r';
-            self.line(&String::from_utf8(line).expect("UTF-8"), &mut items);
+            let Some(at) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
+                self.bytes = rest.to_vec();
+                return items;
+            };
+            self.after_cr = rest[at] == b'\r';
+            self.line(std::str::from_utf8(&rest[..at]).expect("UTF-8"), &mut items);
+            rest = &rest[at + 1..];
         }
     }
 
@@ -116,4 +119,18 @@ impl Parser {
 /// All of a body.
 pub fn parse(bytes: &[u8]) -> Vec<Item> {
     Parser::default().push(bytes)
+}
+
+/// A body as text, with `#` in place of every id that is of a token's form.
+pub fn masked(bytes: &[u8]) -> String {
+    let mut text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
+    let mut at = 0;
+    while let Some(found) = text[at..].find("id: r") {
+        at += found + "id: ".len();
+        let len = text[at..].find(['\r', '\n']).unwrap_or(text.len() - at);
+        if len > 70 {
+            text.replace_range(at..at + len, "#");
+        }
+    }
+    text
 }

@@ -1,0 +1,104 @@
+//! A memory store that a test can take away, and that can pass for one that nodes share.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+use tokio::sync::watch;
+use tower_resume::{
+    NodeId, RequestId,
+    store::{
+        Append, Appended, Health, MemoryStore, Opened, Page, Snapshot, Store, StoreError, StoreErrorKind, Tail, Ttl,
+        Watch,
+    },
+};
+
+/// One node's hold on a store. Each node has its own name and its own switch.
+#[derive(Clone)]
+pub struct Switch {
+    inner: MemoryStore,
+    node: NodeId,
+    shared: bool,
+    down: Arc<AtomicBool>,
+    health: Arc<watch::Sender<Health>>,
+}
+
+impl Switch {
+    pub fn new(inner: &MemoryStore) -> Self {
+        let health = watch::Sender::new(Health { up: true, epoch: 0 });
+        Self {
+            inner: inner.clone(),
+            node: NodeId::random(),
+            shared: false,
+            down: Arc::default(),
+            health: Arc::new(health),
+        }
+    }
+
+    /// Passes for a store that nodes share.
+    pub fn shared(mut self) -> Self {
+        self.shared = true;
+        self
+    }
+
+    pub fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
+        self.health.send_modify(|health| {
+            health.up = !down;
+            health.epoch += u64::from(!down);
+        });
+    }
+
+    fn ask(&self) -> Result<&MemoryStore, StoreError> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(StoreError::new(StoreErrorKind::Unavailable, "switched off"));
+        }
+        Ok(&self.inner)
+    }
+}
+
+impl Store for Switch {
+    fn kind(&self) -> &'static str {
+        "switch"
+    }
+
+    fn node(&self) -> NodeId {
+        self.node
+    }
+
+    fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+        Store::append(self.ask()?, append).await
+    }
+
+    async fn open(&self, id: RequestId, after: u64) -> Result<Option<Opened>, StoreError> {
+        Store::open(self.ask()?, id, after).await
+    }
+
+    async fn page(&self, id: RequestId, after: u64) -> Result<Option<Page>, StoreError> {
+        Store::page(self.ask()?, id, after).await
+    }
+
+    async fn tail(&self, id: RequestId) -> Result<Option<Tail>, StoreError> {
+        Store::tail(self.ask()?, id).await
+    }
+
+    async fn snapshot(&self, id: RequestId) -> Result<Option<Snapshot>, StoreError> {
+        Store::snapshot(self.ask()?, id).await
+    }
+
+    async fn touch(&self, id: RequestId, ttl: Ttl) -> Result<bool, StoreError> {
+        Store::touch(self.ask()?, id, ttl).await
+    }
+
+    fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch {
+        Store::watch(&self.inner, id, writer, after)
+    }
+}
