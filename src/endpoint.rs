@@ -6,11 +6,11 @@ use crate::{
     drain::drain,
     node::Node,
     request::{Entrance, Intent, intent},
-    resume::{refuse, respond},
+    resume::{method_not_allowed, refuse, respond},
 };
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
-use http::{HeaderValue, Request, Response, StatusCode, header::ALLOW};
+use http::{Request, Response};
 use http_body::Body;
 use std::{
     convert::Infallible,
@@ -94,16 +94,9 @@ where
                 Intent::Resume(ask) => respond(node, head, ask).await,
                 Intent::Refuse(error) => refuse(&node, error, head.version),
                 Intent::Fresh => refuse(&node, ResumeError::MissingToken, head.version),
-                Intent::Pass => method_not_allowed(),
+                Intent::Pass | Intent::Cancel => method_not_allowed(),
             })
         }
         .boxed()
     }
-}
-
-fn method_not_allowed() -> Response<ResumeBody<NoBody>> {
-    let mut response = Response::new(ResumeBody::whole(Bytes::new()));
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
-    response
 }

@@ -112,10 +112,10 @@ fn bad(variable: &'static str, value: &str, expected: &'static str) -> ConfigErr
 }
 
 /// An environment that no layer can be made of. Its text names the variable, and what to put there.
-#[derive(Debug)]
+///
+/// It prints the same as `Debug`, so that a `main` that returns it says what to do.
 pub struct ConfigError(Problem);
 
-#[derive(Debug)]
 enum Problem {
     Key(KeyError),
     #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "only Redis can refuse a URL"))]
@@ -136,6 +136,12 @@ impl fmt::Display for ConfigError {
                 write!(f, "{variable}: `{value}` given, {expected} expected")
             }
         }
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

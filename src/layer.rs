@@ -64,7 +64,8 @@ impl<S: Store> ResumeLayer<S> {
 }
 
 impl<S> ResumeLayer<S> {
-    /// A resume endpoint for this layer's streams, to mount on a path of its own.
+    /// A resume endpoint for this layer's streams, to mount on a path of its own. Set everything before: a setter makes
+    /// another layer, of whose streams this endpoint knows nothing.
     #[must_use]
     pub fn endpoint(&self) -> ResumeEndpoint {
         ResumeEndpoint::new(self.node())
@@ -304,7 +305,8 @@ impl<S> ResumeLayer<S> {
         self.set(|settings| settings.tokens_are_enough = true)
     }
 
-    /// Whether a token of the first step fits a stream at the second. Defaults to: every one does.
+    /// Whether a token of the first step fits a stream at the second. Defaults to: every one does. A client that was cut
+    /// before its first event comes with [`Step::NONE`].
     pub fn step_rule(self, rule: impl Fn(&Step, &Step) -> bool + Send + Sync + 'static) -> Self {
         self.set(|settings| settings.step_rule = Some(Arc::new(rule)))
     }

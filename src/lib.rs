@@ -62,35 +62,36 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
-mod begin;
-mod body;
-mod clock;
-mod control;
-mod drain;
-mod end;
-mod endpoint;
-mod env;
-mod error;
-mod event;
-mod follow;
-mod framer;
-mod hooks;
-mod id;
+// In the order in which a request flows.
 mod layer;
-mod live;
-mod node;
-mod reader;
-mod record;
-mod request;
-mod response;
-mod resume;
-mod service;
+mod env;
 mod settings;
+mod hooks;
+mod node;
+mod service;
+mod endpoint;
+mod request;
+mod resume;
+mod drain;
+mod begin;
+mod response;
+mod record;
 mod source;
-pub mod store;
-pub mod telemetry;
-mod token;
+mod framer;
+mod live;
 mod writer;
+mod follow;
+pub mod store;
+mod reader;
+mod control;
+mod body;
+mod token;
+mod error;
+pub mod telemetry;
+mod event;
+mod end;
+mod id;
+mod clock;
 
 pub use body::ResumeBody;
 pub use clock::Clock;

@@ -287,6 +287,21 @@ impl LiveLog {
         gone
     }
 
+    /// The first event that is left once these are added, should all go that is over the limits.
+    pub(crate) fn first_with(&self, more: &[Event]) -> u64 {
+        let state = self.lock();
+        let sizes = || more.iter().map(Event::size);
+        let (mut events, mut bytes) = (state.events.len() + more.len(), state.bytes + sizes().sum::<usize>());
+        let mut first = state.first;
+        for size in state.events.iter().map(|kept| kept.event.size()).chain(sizes()) {
+            if events <= 1 || (events <= self.limits.events && bytes <= self.limits.bytes) {
+                break;
+            }
+            (events, bytes, first) = (events - 1, bytes - size, first + 1);
+        }
+        first
+    }
+
     /// For a follower: what lies between is not to be had. The next event is `first`.
     pub(crate) fn skip_to(&self, first: u64, step: Step, totals: Totals) {
         let mut state = self.lock();

@@ -115,9 +115,11 @@ const LINGER: Duration = Duration::from_millis(50);
 impl Node {
     pub(crate) fn new(settings: Settings, store: Arc<dyn Erased>, keys: Option<Keys>) -> Arc<Self> {
         let keys = keys.map(|keys| KeyRing::new(keys, &settings.scope));
-        if keys.is_some() && settings.principal.is_none() && settings.authorize.is_none() && !settings.tokens_are_enough
-        {
-            telemetry::warn_no_principal();
+        let knows_who = settings.principal.is_some() || settings.authorize.is_some() || settings.tokens_are_enough;
+        match &keys {
+            None => telemetry::warn_no_secret(),
+            Some(_) if !knows_who => telemetry::warn_no_principal(),
+            Some(_) => {}
         }
         let health = store.health();
         Arc::new(Self {

@@ -8,6 +8,7 @@ use crate::{
     control::{Control, Diagnostics, GapReason, HEARTBEAT, Style, jittered, write_event},
     live::{Found, Passing, Place},
     node::{Node, ReaderGuard},
+    request::Mode,
     store::{Chunk, Page, Snapshot, StoreError},
     token::{Cursor, Signer, Token},
 };
@@ -41,13 +42,14 @@ pub(crate) enum Purpose {
     /// A snapshot stands in for all events behind the cursor, of a stream that is over.
     Snapshot(Arc<Snapshot>),
     /// The client has seen the end already; it is shown the result again, where there is one.
-    SeenEnd(Option<Arc<Snapshot>>),
+    SeenEnd(Mode, Option<Arc<Snapshot>>),
 }
 
 impl Purpose {
     const fn mode(&self) -> &'static str {
         match self {
-            Self::First | Self::Live | Self::SeenEnd(_) => "live",
+            Self::First | Self::Live => "live",
+            Self::SeenEnd(mode, _) => mode.as_str(),
             Self::Replay => "replay",
             Self::Snapshot(_) => "snapshot",
         }
@@ -252,7 +254,7 @@ impl Reader {
                 self.show(&snapshot);
                 self.finish(snapshot.status.or(summary.end).unwrap_or(EndStatus::Complete));
             }
-            Purpose::SeenEnd(snapshot) => {
+            Purpose::SeenEnd(_, snapshot) => {
                 if let Some(snapshot) = snapshot {
                     self.show(&snapshot);
                 }
@@ -431,6 +433,7 @@ impl Reader {
 
     fn stand_in(&mut self, snapshot: &Snapshot) {
         self.gap(self.claims.seq + 1, snapshot.seq, GapReason::Trimmed);
+        self.node.telemetry.partial_recovery(self.claims.request_id, "state");
         self.show(snapshot);
         self.reach_live();
     }

@@ -193,22 +193,23 @@ impl Recorder {
         if self.batch.is_empty() {
             return;
         }
+        self.fold_what_goes();
         let gone = self.log.push(self.batch.drain(..), self.node.now());
         self.writer.grown(self.seq);
         if gone > 0 {
             self.node.telemetry.buffer_trimmed(self.log.id, gone);
-            self.fold_what_went();
         }
     }
 
-    /// While the stream runs, a fold's snapshot stands in for what was let go. One is made only when the last one no
-    /// longer reaches the oldest event, so about once for each time that the whole log has been replaced. The store,
-    /// which trims by whole chunks, is up to a chunk ahead of the live log.
-    fn fold_what_went(&mut self) {
+    /// While the stream runs, a fold's snapshot stands in for what the log lets go of: it is there before that goes, so
+    /// that no reader meets the one without the other. One is made only when the last one will no longer reach the
+    /// oldest event, so about once for each time that the whole log has been replaced. The store, which trims by whole
+    /// chunks, is up to a chunk ahead of the live log.
+    fn fold_what_goes(&mut self) {
         let Some(fold) = &self.fold else { return };
-        let summary = self.log.summary();
-        let oldest = (summary.first + CHUNK_MAX_EVENTS as u64).min(summary.last + 1);
-        if summary.snapshot.is_some_and(|snapshot| snapshot.seq + 1 >= oldest) {
+        let first = self.log.first_with(&self.batch);
+        let oldest = (first + CHUNK_MAX_EVENTS as u64).min(self.seq + 1);
+        if first == 1 || self.log.summary().snapshot.is_some_and(|snapshot| snapshot.seq + 1 >= oldest) {
             return;
         }
         if let Some(data) = fold.snapshot() {

@@ -83,6 +83,8 @@ pub(crate) enum Intent {
     Resume(Ask),
     /// A resume that cannot be one.
     Refuse(ResumeError),
+    /// A request to cancel a stream, which there is no way to do yet: it must not be taken for a resume.
+    Cancel,
 }
 
 /// Where a request came in.
@@ -106,6 +108,9 @@ pub(crate) fn intent(head: &Parts, query_param: Option<&str>, entrance: Entrance
     }
     if tokens.next().is_some() {
         return Intent::Refuse(ResumeError::MalformedToken);
+    }
+    if head.method == Method::DELETE && token.is_some() {
+        return Intent::Cancel;
     }
     let last_event_id = last_event_id(&head.headers);
     let pairs = Pairs(head.uri.query().unwrap_or_default());

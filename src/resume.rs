@@ -12,7 +12,7 @@ use crate::{
     node::{KeyRing, Node},
     reader::{Purpose, Reader},
     request::{Ask, Carrier, Mode},
-    response::{NO_STORE, Recorded, resumed_head, stream_headers},
+    response::{NO_STORE, Recorded, degraded_head, resumed_head, stream_headers},
     settings::{ControlEvents, EventIds},
     store::{Opened, Snapshot, StreamHead, Tail, Totals},
     token::{Cursor, Signer, TokenError},
@@ -20,7 +20,7 @@ use crate::{
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode, Version,
-    header::{CACHE_CONTROL, CONTENT_TYPE},
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
     request::Parts,
 };
 use serde::Serialize;
@@ -225,6 +225,10 @@ impl Resume {
         let reader = Reader::new(Arc::clone(node), guard, place, signer.clone(), claims, purpose, as_comments);
         let mut response = Response::new(ResumeBody::read(reader));
         resumed_head(response.headers_mut(), id, &token);
+        if !node.store_is_up() {
+            // It comes from this node's own memory.
+            degraded_head(response.headers_mut(), "store");
+        }
         response.extensions_mut().insert(Recorded);
         Ok(Some(response))
     }
@@ -255,7 +259,7 @@ impl Resume {
         };
         let whole = snapshot.filter(|snapshot| over && snapshot.status.is_some());
         match whole {
-            whole if seen_end && over => Ok(Purpose::SeenEnd(whole)),
+            whole if seen_end && over => Ok(Purpose::SeenEnd(self.mode, whole)),
             Some(snapshot) => Ok(Purpose::Snapshot(snapshot)),
             None if fits => Ok(purpose),
             None => {
@@ -312,6 +316,15 @@ fn remains(node: &Arc<Node>, claims: &Cursor, snapshot: Snapshot) -> LiveLog {
 
 pub(crate) fn expires_at(node: &Node) -> u64 {
     node.now() + millis(node.settings.token_ttl)
+}
+
+/// 405: a token allows to read, by these methods.
+pub(crate) fn method_not_allowed<B>() -> Response<ResumeBody<B>> {
+    let mut response = Response::new(ResumeBody::whole(Bytes::new()));
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
+    response.extensions_mut().insert(Recorded);
+    response
 }
 
 /// 204: stops an `EventSource` whose stream is over.

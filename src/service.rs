@@ -7,7 +7,7 @@ use crate::{
     drain::drain,
     node::Node,
     request::{Entrance, Intent, correlation_id, intent},
-    resume::{refuse, respond},
+    resume::{method_not_allowed, refuse, respond},
     source::BoxError,
 };
 use bytes::Bytes;
@@ -107,6 +107,10 @@ where
             Intent::Refuse(error) => {
                 drain(body);
                 State::Answer { response: Some(refuse(node, error, head.version)) }
+            }
+            Intent::Cancel => {
+                drain(body);
+                State::Answer { response: Some(method_not_allowed()) }
             }
         };
         ResponseFuture { state }

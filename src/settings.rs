@@ -49,7 +49,8 @@ pub enum EventIds {
     /// Every event carries a token as its id; the handler's own ids are taken out. The default.
     #[default]
     Token,
-    /// The handler's own ids stay; events without one get a token.
+    /// The handler's own ids stay; events without one get a token. A browser that was cut behind an event with an id of
+    /// the handler's own brings that back, and so cannot resume by itself.
     Preserve,
     /// Nothing is added, control events included, and the handler's own stay. Clients resume by
     /// `X-Resume-Token` and `X-Resume-From`.

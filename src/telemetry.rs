@@ -243,12 +243,21 @@ impl Telemetry {
     }
 }
 
+/// Said once a layer: the likeliest mistake of all.
+pub(crate) fn warn_no_secret() {
+    warn!(
+        target: "tower_resume",
+        "no secret is configured: streams pass as they are and cannot be resumed. Give ResumeLayer its Keys, or set \
+         SSE_RESUME_SECRET where it is made by from_env"
+    );
+}
+
 /// Said once a layer: what it means that nobody is asked who they are.
 pub(crate) fn warn_no_principal() {
     warn!(
         target: "tower_resume",
-        "no principal rule and no authorisation hook: whoever holds a stream's token can read that stream and cancel \
-         it until the token expires. Set ResumeLayer::principal_with or ResumeLayer::authorize_with, or \
+        "no principal rule and no authorisation hook: whoever holds a stream's token can read that stream until the \
+         token expires. Set ResumeLayer::principal_with or ResumeLayer::authorize_with, or \
          ResumeLayer::tokens_are_enough if that is what you want"
     );
 }

@@ -86,15 +86,15 @@ fn greet(addr: SocketAddr, store: &str, secret_is_made: bool) -> std::io::Result
         r#"
 1. Start a draft, and cut it with Ctrl-C after a few events:
 
-   curl -N http://{addr}{stream} -H 'content-type: application/json' -d '{{"brief":"{brief}"}}' | tee /tmp/draft.sse
+   curl -N http://{addr}{stream} -H 'content-type: application/json' -d '{{"brief":"{brief}"}}' | tee draft.sse
 
 2. Resume it where it was cut, with the last id that came:
 
-   curl -N http://{addr}{resume} -H "Last-Event-ID: $(grep '^id: ' /tmp/draft.sse | tail -n 1 | cut -c 5-)"
+   curl -N http://{addr}{resume} -H "Last-Event-ID: $(grep '^id: ' draft.sse | tail -n 1 | cut -c 5-)"
 
 3. Look at its status:
 
-   curl -s "http://{addr}{resume}?mode=status" -H "X-Resume-Token: $(grep '^id: ' /tmp/draft.sse | tail -n 1 | cut -c 5-)"
+   curl -s "http://{addr}{resume}?mode=status" -H "X-Resume-Token: $(grep '^id: ' draft.sse | tail -n 1 | cut -c 5-)"
 "#
     )
 }

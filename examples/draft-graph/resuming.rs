@@ -20,7 +20,7 @@ pub(crate) const RESUME_PATH: &str = "/assist/draft-graph/resume";
 pub(crate) fn layer() -> Result<(ResumeLayer<AnyStore>, bool), Box<dyn Error>> {
     let layer = ResumeLayer::from_env()?;
     let made = !layer.has_keys();
-    let layer = if made { layer.keys(Keys::new(development_secret())?) } else { layer };
+    let layer = if made { layer.keys(Keys::new(development_secret()?)?) } else { layer };
     Ok((configure(layer), made))
 }
 
@@ -50,9 +50,11 @@ async fn correlate(mut response: axum::response::Response) -> axum::response::Re
     response
 }
 
-fn development_secret() -> [u8; 32] {
-    // Good for one process on one machine, whose tokens nobody else has to honour.
-    std::array::from_fn(|_| fastrand::u8(..))
+/// Good for one process on one machine, whose tokens nobody else has to honour.
+fn development_secret() -> Result<[u8; 32], getrandom::Error> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret)?;
+    Ok(secret)
 }
 
 fn classify(event: &EventView<'_>) -> Class {

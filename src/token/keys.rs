@@ -163,7 +163,9 @@ fn expand<const N: usize>(root: &Hkdf<Sha256>, info: &[&[u8]]) -> [u8; N] {
 }
 
 /// A secret that cannot be used. The text says what to do; no secret is in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// It prints the same as `Debug`, so that a `main` that returns it says what to do.
+#[derive(Clone, PartialEq, Eq)]
 pub struct KeyError {
     variable: Option<&'static str>,
     problem: Problem,
@@ -191,6 +193,12 @@ impl fmt::Display for KeyError {
             }
         }
         f.write_str("; make one with `openssl rand -base64 32`")
+    }
+}
+
+impl fmt::Debug for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -33,6 +33,7 @@ mod modes;
 mod properties;
 mod readers;
 mod snapshot;
+mod stress;
 mod telemetry;
 mod tokens;
 mod two_nodes;

@@ -62,6 +62,7 @@ async fn with_redis_lost_on_the_way_and_back_empty_nothing_is_noticed_and_the_lo
     redis.kill().await;
     let id = expect(&mut first, 11..=30).await;
     let mut here = Request::get(one.addr, "/resume").header("last-event-id", &id).send().await;
+    assert_eq!(here.header("x-resume-degraded"), Some("store"));
     assert_eq!(here.phase("replay").await["from"], 30);
     redis.restart().await;
     let mut elsewhere = once_served(other.addr, &token, 0).await;
