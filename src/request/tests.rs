@@ -108,7 +108,8 @@ fn of_several_last_event_ids_the_last_that_is_not_empty_counts() {
     let [a, b] = ['A', 'B'].map(token);
     let (first, last) = (a.as_bytes(), b.as_bytes());
     let list = |parts: &[&str]| parts.join(",").into_bytes();
-    let cases: [(&[&[u8]], Option<&[u8]>); 13] = [
+    type Case<'a> = (&'a [&'a [u8]], Option<&'a [u8]>);
+    let cases: [Case<'_>; 13] = [
         (&[last], Some(last)),
         (&[first, last], Some(last)),
         (&[&list(&[&a, &b])], Some(last)),
@@ -289,6 +290,7 @@ proptest! {
         let count = headers.iter().filter(|(name, _)| *name == NAMES[0]).count();
         match intent(&head, Some("q"), entrance, enabled) {
             Intent::Pass => prop_assert!(false, "a POST is never passed by"),
+            Intent::Cancel => prop_assert!(false, "a POST cancels nothing"),
             Intent::Fresh => prop_assert!(count == 0 && !endpoint),
             Intent::Resume(ask) => {
                 prop_assert!(enabled && count <= 1);

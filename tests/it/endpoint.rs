@@ -14,7 +14,7 @@ async fn a_request_to_cancel_is_not_taken_for_a_resume() {
     let nodes = Nodes::start([layer()]).await;
     let run = nodes.counted(1).await;
     for path in ["/resume", "/stream"] {
-        let request = Request::new(nodes.addr(0), http::Method::DELETE, path).header("x-resume-token", run.id(1));
+        let request = Request::new(nodes.addr(0), Method::DELETE, path).header("x-resume-token", run.id(1));
         let reply = request.send().await;
         assert_eq!((reply.status.as_u16(), reply.header("allow")), (405, Some("GET, POST")), "{path}");
     }

@@ -34,6 +34,7 @@ mod properties;
 mod readers;
 mod snapshot;
 mod stress;
+mod styles;
 mod telemetry;
 mod tokens;
 mod two_nodes;
