@@ -123,11 +123,10 @@ impl ResumeError {
     /// The error as a response: RFC 9457 by default, or as the application's hook renders it.
     pub(crate) fn respond(
         self,
-        gone_status: StatusCode,
+        status: StatusCode,
         version: Version,
         render: Option<&(dyn Fn(Self, StatusCode) -> Response<Bytes> + Send + Sync)>,
     ) -> Response<Bytes> {
-        let status = if self.is_gone() { gone_status } else { self.status() };
         let mut response = render.map_or_else(|| self.problem(status), |render| render(self, status));
         let headers = response.headers_mut();
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store, no-transform"));

@@ -49,15 +49,22 @@ pub(crate) async fn respond<B>(node: Arc<Node>, head: Parts, ask: Ask) -> Respon
         Err(error) if error.is_transient() && carrier.is_event_source() && node.can_say_wait() => {
             wait(&node, claims, &signer, error)
         }
+        Err(error) if error.is_transient() && carrier.is_event_source() => {
+            refuse_with(&node, error, StatusCode::SERVICE_UNAVAILABLE, version)
+        }
         Err(error) => refuse(&node, error, version),
     }
 }
 
 /// An error as a response of the layer's.
 pub(crate) fn refuse<B>(node: &Node, error: ResumeError, version: Version) -> Response<ResumeBody<B>> {
+    let status = if error.is_gone() { node.settings.gone_status } else { error.status() };
+    refuse_with(node, error, status, version)
+}
+
+fn refuse_with<B>(node: &Node, error: ResumeError, status: StatusCode, version: Version) -> Response<ResumeBody<B>> {
     node.telemetry.resume_refused(error.code());
-    let settings = &node.settings;
-    let mut response = error.respond(settings.gone_status, version, settings.render_error.as_deref());
+    let mut response = error.respond(status, version, node.settings.render_error.as_deref());
     response.extensions_mut().insert(Recorded);
     response.map(ResumeBody::whole)
 }

@@ -17,6 +17,9 @@ pub(crate) trait Source: Send {
     fn poll_bytes(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>>;
 }
 
+/// Frames of nothing that are passed over before others get their turn.
+const EMPTY_FRAMES: usize = 32;
+
 pin_project_lite::pin_project! {
     /// A [`Source`] over a body.
     pub(crate) struct BodySource<B> {
@@ -38,7 +41,7 @@ where
 {
     fn poll_bytes(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
         let mut body = self.project().body;
-        loop {
+        for _ in 0..EMPTY_FRAMES {
             // A body that has panicked is not polled again: the recorder takes this error for the end.
             let Ok(polled) = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll_frame(cx))) else {
                 return Poll::Ready(Some(Err("the handler's body panicked".into())));
@@ -52,5 +55,7 @@ where
                 },
             });
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }

@@ -180,12 +180,12 @@ async fn the_nodes_readers_are_counted_too() {
 }
 
 #[tokio::test]
-async fn where_control_events_are_comments_trouble_is_a_503_or_429_for_all() {
+async fn where_control_events_are_comments_a_wait_is_a_503() {
     let nodes = Nodes::start([layer().control_events(ControlEvents::Comments).max_stream_readers(1)]).await;
     let mut first = Request::post(nodes.addr(0), "/stream").send().await;
     let token = first.header("x-resume-token").unwrap().to_owned();
     first.frame().await.unwrap();
-    problem(nodes.reconnect(0, &token).send().await, 429, "too_many_readers").await;
+    problem(nodes.reconnect(0, &token).send().await, 503, "too_many_readers").await;
 }
 
 /// Two nodes over a store that passes for shared, and node 1's switch.

@@ -12,6 +12,9 @@
 )]
 
 mod common;
+#[cfg(feature = "redis")]
+#[path = "../redis_server/mod.rs"]
+mod redis_server;
 
 mod auto_traits;
 mod control_events;
@@ -28,8 +31,11 @@ mod service;
 mod carriers;
 mod endpoint;
 mod errors;
+mod following;
 mod hooks;
 mod modes;
+#[cfg(feature = "redis")]
+mod on_redis;
 mod properties;
 mod readers;
 mod snapshot;

@@ -7,9 +7,10 @@ use crate::common::{
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use std::collections::BTreeMap;
+use tokio::runtime::{Builder, Runtime};
 
 /// A handler's blocks with what a client is to get of each; no more for comments, which are the first client's alone.
-const SCRIPT: [(&str, Option<&str>); 19] = [
+pub const SCRIPT: [(&str, Option<&str>); 19] = [
     ("data: plain\n\n", Some("data: plain\n\n")),
     ("event: named\ndata: one\ndata: two\n\n", Some("event: named\ndata: one\ndata: two\n\n")),
     (": a comment\n\n", None),
@@ -65,6 +66,13 @@ fn cuts(before: usize, id: &str, bytes: &[u8]) -> Cuts {
     cuts
 }
 
+/// Waits until every node knows of the stream.
+async fn known(nodes: &Nodes, run: &Run) {
+    for node in 0..nodes.len() {
+        until("the node knows of the stream", async || nodes.resume(node, run.id(0)).send().await.status == 200).await;
+    }
+}
+
 /// Comes back with an id, by either carrier in turn.
 async fn come_back(nodes: &Nodes, node: usize, turn: usize, id: &str) -> Reply {
     let request = if turn.is_multiple_of(2) { nodes.reconnect(node, id) } else { nodes.resume(node, id) };
@@ -87,10 +95,7 @@ pub async fn resumes_at_every_cut(nodes: &Nodes, script: &[(&str, Option<&str>)]
         }
         let count = expected(before).len();
         read_events(run.first(), count).await;
-        for node in 0..nodes.len() {
-            until("the node knows of the stream", async || nodes.resume(node, run.id(0)).send().await.status == 200)
-                .await;
-        }
+        known(nodes, &run).await;
         let mut resumed = Vec::new();
         for ((_, seen), id) in cuts(0, "", &run.first().bytes) {
             for node in 0..nodes.len() {
@@ -141,6 +146,7 @@ pub async fn survives_cuts(nodes: &Nodes, script: &[usize], pieces: &[usize], by
         }
         rest = later;
     }
+    known(nodes, &run).await;
     let mut got = Vec::new();
     let mut id = run.id(0).to_owned();
     let mut ended = false;
@@ -207,16 +213,30 @@ pub async fn is_the_same_however_split(nodes: &Nodes, script: &[usize], pieces: 
     }
 }
 
-/// Runs cases of a property on a runtime of their own, all over the same nodes.
-fn check<T: std::fmt::Debug>(cases: u32, strategy: impl Strategy<Value = T>, property: impl AsyncFn(&Nodes, T)) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let nodes = runtime.block_on(async { Nodes::start(sharing(2)).await });
+/// Runs cases of a property on this runtime, all over the same nodes.
+pub fn check<T: std::fmt::Debug>(
+    runtime: &Runtime,
+    nodes: &Nodes,
+    cases: u32,
+    strategy: impl Strategy<Value = T>,
+    property: impl AsyncFn(&Nodes, T),
+) {
     let mut runner = TestRunner::new(ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() });
     let run = |case| {
-        runtime.block_on(property(&nodes, case));
+        runtime.block_on(property(nodes, case));
         Ok(())
     };
     runner.run(&strategy, run).unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// A script, how the handler splits it, and how much a client reads each time.
+pub fn cut_script() -> impl Strategy<Value = (Vec<usize>, Vec<usize>, Vec<usize>)> {
+    (script(), prop::collection::vec(1..60_usize, 0..12), prop::collection::vec(0..1200_usize, 1..8))
+}
+
+/// A script, and how the handler splits it.
+pub fn split_script() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
+    (script(), prop::collection::vec(1..40_usize, 1..6))
 }
 
 fn script() -> impl Strategy<Value = Vec<usize>> {
@@ -230,14 +250,22 @@ async fn a_client_that_is_cut_at_any_byte_and_comes_back_on_any_node_has_the_ide
 
 #[test]
 fn a_client_that_is_cut_again_and_again_has_everything_once() {
-    let case = (script(), prop::collection::vec(1..60_usize, 0..12), prop::collection::vec(0..1200_usize, 1..8));
-    check(48, case, async |nodes, (script, pieces, bytes)| survives_cuts(nodes, &script, &pieces, &bytes).await);
+    for mut runtime in [Builder::new_current_thread(), Builder::new_multi_thread()] {
+        let runtime = runtime.enable_all().build().unwrap();
+        let nodes = runtime.block_on(async { Nodes::start(sharing(2)).await });
+        check(&runtime, &nodes, 48, cut_script(), async |nodes, (script, pieces, bytes)| {
+            survives_cuts(nodes, &script, &pieces, &bytes).await;
+        });
+    }
 }
 
 #[test]
 fn a_stream_is_the_same_however_its_bytes_are_split() {
-    let case = (script(), prop::collection::vec(1..40_usize, 1..6));
-    check(64, case, async |nodes, (script, pieces)| is_the_same_however_split(nodes, &script, &pieces).await);
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let nodes = runtime.block_on(async { Nodes::start(sharing(2)).await });
+    check(&runtime, &nodes, 64, split_script(), async |nodes, (script, pieces)| {
+        is_the_same_however_split(nodes, &script, &pieces).await;
+    });
 }
 
 #[tokio::test]

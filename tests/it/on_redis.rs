@@ -1,0 +1,78 @@
+//! The properties that define the crate, once more over Redis: two nodes, each with connections of its own.
+
+use crate::{
+    common::{Nodes, keys, until},
+    properties::{
+        SCRIPT, check, cut_script, is_the_same_however_split, resumes_at_every_cut, split_script, survives_cuts,
+    },
+    redis_server::RedisServer,
+};
+use std::time::Duration;
+use tokio::runtime::Builder;
+use tower_resume::{ResumeLayer, store::RedisStore};
+
+async fn pair(redis: &RedisServer) -> Nodes {
+    let mut layers = Vec::new();
+    for _ in 0..2 {
+        let store = RedisStore::connect(&redis.url()).unwrap();
+        assert!(store.ready(Duration::from_secs(20)).await);
+        layers.push(ResumeLayer::new(store, keys()).tokens_are_enough());
+    }
+    Nodes::start(layers).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_cut_at_any_byte_and_comes_back_on_any_node_has_the_identical_stream() {
+    let Some(redis) = RedisServer::start().await else { return };
+    resumes_at_every_cut(&pair(&redis).await, &SCRIPT).await;
+}
+
+#[test]
+fn a_client_that_is_cut_again_and_again_has_everything_once() {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let Some(redis) = runtime.block_on(RedisServer::start()) else { return };
+    let nodes = runtime.block_on(pair(&redis));
+    check(&runtime, &nodes, 32, cut_script(), async |nodes, (script, pieces, bytes)| {
+        survives_cuts(nodes, &script, &pieces, &bytes).await;
+    });
+}
+
+#[test]
+fn a_stream_is_the_same_however_its_bytes_are_split() {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let Some(redis) = runtime.block_on(RedisServer::start()) else { return };
+    let nodes = runtime.block_on(pair(&redis));
+    check(&runtime, &nodes, 32, split_script(), async |nodes, (script, pieces)| {
+        is_the_same_however_split(nodes, &script, &pieces).await;
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_stream_lives_longer_than_its_log_would_by_itself() {
+    let Some(redis) = RedisServer::start().await else { return };
+    let mut layers = Vec::new();
+    for _ in 0..2 {
+        let store = RedisStore::connect(&redis.url()).unwrap();
+        assert!(store.ready(Duration::from_secs(20)).await);
+        layers.push(ResumeLayer::new(store, keys()).tokens_are_enough().state_ttl(Duration::from_millis(900)));
+    }
+    let nodes = Nodes::start(layers).await;
+    let run = nodes.counted(3).await;
+    nodes.knows(1, run.id(3), 3).await;
+    let log = format!("tower-resume:{{{}}}:log", run.request_id);
+    // Renewed three times a life: the time that is left goes up again and again.
+    let mut left = redis.cli(&["PTTL", &log]).await.int();
+    let mut renewals = 0;
+    until("the log is renewed for longer than it lives", async || {
+        let now = redis.cli(&["PTTL", &log]).await.int();
+        assert!(now > 0, "the log is gone, or immortal: {now}");
+        renewals += i32::from(now > left);
+        left = now;
+        renewals >= 5
+    })
+    .await;
+    let mut again = nodes.reconnect(1, run.id(1)).send().await;
+    again.phase("replay").await;
+    again.counts(2..=3).await;
+    again.phase("live").await;
+}
