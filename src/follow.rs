@@ -114,6 +114,7 @@ impl Follower {
         let mut gone_since = None;
         let mut alone_since = None;
         let mut kicks = 0;
+        let mut told = true;
         loop {
             let unread = alone_since.map_or(looked + LOOK, |since: Instant| since + LINGER);
             tokio::select! {
@@ -141,14 +142,15 @@ impl Follower {
                         }
                     }
                 }
-                news = watch.news.recv() => match news {
+                news = watch.news.recv(), if told => match news {
                     Some(Pushed::Chunk(chunk)) if chunk.first <= self.last + 1 && !look && self.has_room() => {
                         if self.chunk(&chunk) {
                             return;
                         }
                     }
                     Some(_) => look = true,
-                    None => watch = self.node.store.watch(log.id, writer, self.last),
+                    // The store tells no more: the slow look asks it again.
+                    None => told = false,
                 },
                 seen = poll_fn(|cx| log.poll_kick(kicks, cx)) => {
                     kicks = seen;
@@ -157,6 +159,9 @@ impl Follower {
                 () = sleep_until(unread.min(looked + LOOK)) => {
                     look = true;
                     looked = Instant::now();
+                    if !std::mem::replace(&mut told, true) {
+                        watch = self.node.store.watch(log.id, writer, self.last);
+                    }
                     let unread = alone_since.is_some_and(|since| since.elapsed() >= LINGER);
                     if unread && self.node.unfollow(&log, false) {
                         return;

@@ -248,9 +248,6 @@ impl Reader {
         match std::mem::replace(&mut self.purpose, Purpose::Live) {
             Purpose::Snapshot(snapshot) => {
                 self.node.telemetry.partial_recovery(id, "snapshot");
-                if self.claims.seq < snapshot.seq {
-                    self.gap(self.claims.seq + 1, snapshot.seq, GapReason::Trimmed);
-                }
                 self.show(&snapshot);
                 self.finish(snapshot.status.or(summary.end).unwrap_or(EndStatus::Complete));
             }
@@ -305,15 +302,26 @@ impl Reader {
         if let Some(step) = self.place.log().step_at(to) {
             self.claims.step = step;
         }
+        self.announce(from, to, reason);
+    }
+
+    /// A gap, with the client's cursor where it is.
+    fn announce(&mut self, from: u64, to: u64, reason: GapReason) {
         self.control(|_, _| Control::Gap { from, to, reason });
         self.node.telemetry.gap(self.claims.request_id, from, to, reason);
     }
 
     /// A snapshot in place of the events up to its seq: `complete` for a stream that is over, else `state`.
+    ///
+    /// Only that event moves the client's cursor. With a cursor behind the gap already, a client that is cut before the
+    /// snapshot is whole would come back and never get it.
     fn show(&mut self, snapshot: &Snapshot) {
         let (seq, status) = (snapshot.seq, snapshot.status.map_or("running", EndStatus::as_str));
-        self.claims.step = snapshot.step.clone();
+        if self.claims.seq < seq {
+            self.announce(self.claims.seq + 1, seq, GapReason::Trimmed);
+        }
         self.control(|_, _| Control::Snapshot { seq, status });
+        self.claims.step = snapshot.step.clone();
         self.claims.seq = self.claims.seq.max(snapshot.seq);
         let token = (self.node.settings.event_ids != EventIds::Off).then(|| self.token());
         let name = if snapshot.status.is_some() { "complete" } else { "state" };
@@ -432,7 +440,6 @@ impl Reader {
     }
 
     fn stand_in(&mut self, snapshot: &Snapshot) {
-        self.gap(self.claims.seq + 1, snapshot.seq, GapReason::Trimmed);
         self.node.telemetry.partial_recovery(self.claims.request_id, "state");
         self.show(snapshot);
         self.reach_live();

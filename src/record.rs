@@ -25,8 +25,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 const BATCH_EVENTS: usize = 64;
 /// Bytes taken before that.
 const BATCH_BYTES: usize = 64 * 1024;
-/// Batches taken before other tasks of this thread get their turn.
-const BATCHES_A_TURN: usize = 16;
+/// Batches taken, or answers of the store's, before other tasks of this thread get their turn.
+const ROUNDS_A_TURN: usize = 16;
 
 pub(crate) struct Recorder {
     node: Arc<Node>,
@@ -299,12 +299,11 @@ impl Future for Recorder {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let mut batches = 0;
+        let mut rounds = 0;
         loop {
             let mut progress = false;
             if !this.over && this.poll_batch(cx) {
                 progress = true;
-                batches += 1;
             }
             if this.writer.poll(cx).is_ready() {
                 // The answer may say that somebody follows from elsewhere, or no longer.
@@ -329,7 +328,8 @@ impl Future for Recorder {
             if !progress {
                 return Poll::Pending;
             }
-            if batches >= BATCHES_A_TURN {
+            rounds += 1;
+            if rounds >= ROUNDS_A_TURN {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }

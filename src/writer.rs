@@ -93,6 +93,8 @@ pub(crate) struct Writer {
     verify: bool,
     over_at: Option<Instant>,
     failing: bool,
+    /// The store was out of reach when it last failed: once it is back, nothing is to be waited for.
+    lost: bool,
 }
 
 impl fmt::Debug for Writer {
@@ -130,6 +132,7 @@ impl Writer {
             verify: false,
             over_at: None,
             failing: false,
+            lost: false,
         }
     }
 
@@ -162,12 +165,15 @@ impl Writer {
         self.watched
     }
 
-    /// The store may have come back.
+    /// The store may have come back. (One that is there, and refuses, is given its time.)
     pub(crate) fn look(&mut self) {
         let epoch = self.node.store_epoch();
         if self.node.store_is_up() {
-            self.retry_at = None;
-            self.verify |= epoch != self.epoch;
+            let is_new = epoch != self.epoch;
+            if is_new || std::mem::take(&mut self.lost) {
+                self.retry_at = None;
+            }
+            self.verify |= is_new;
             self.epoch = epoch;
         }
     }
@@ -339,11 +345,7 @@ impl Writer {
         };
         self.flight = Flight::None;
         match outcome {
-            Ok(()) => {
-                self.backoff = MIN_BACKOFF;
-                self.retry_at = None;
-                self.failing = false;
-            }
+            Ok(()) => self.retry_at = None,
             Err(error) => self.failed(&error),
         }
         Poll::Ready(())
@@ -363,7 +365,14 @@ impl Writer {
         }
     }
 
+    /// The store has written. (That it can be read says little: one that is full still can.)
+    const fn wrote(&mut self) {
+        self.backoff = MIN_BACKOFF;
+        self.failing = false;
+    }
+
     fn acknowledge(&mut self) {
+        self.wrote();
         if let Some(chunk) = self.sent.last() {
             self.acked = chunk.last();
             self.end_stored = chunk.end.is_some();
@@ -397,7 +406,9 @@ impl Writer {
 
     fn touched(&mut self, lives: bool) {
         self.touch_at = Instant::now() + renewal(self.node.settings.state_ttl);
-        if !lives {
+        if lives {
+            self.wrote();
+        } else {
             self.footing = Footing::Broken;
         }
     }
@@ -412,6 +423,7 @@ impl Writer {
             self.failing = true;
             self.telemetry().store_failed(self.log.id, error);
         }
+        self.lost = !self.node.store_is_up();
         // What was asked may have been done, so the log's end is looked at before anything is sent again.
         if matches!(self.footing, Footing::New | Footing::Firm | Footing::Resend | Footing::Broken) {
             self.footing = Footing::Unsure;
@@ -424,5 +436,5 @@ impl Writer {
 
 /// A third of the time that a log lives, less a jitter, so that streams which began together part ways.
 fn renewal(ttl: Duration) -> Duration {
-    (ttl / 3).mul_f64(0.9 + 0.1 * fastrand::f64())
+    (ttl / 3).mul_f64(0.9 + 0.1 * fastrand::f64()).max(MIN_BACKOFF)
 }

@@ -378,3 +378,41 @@ async fn a_store_that_fails_on_the_way_neither_delays_nor_cuts_nor_alters_anythi
     assert_eq!(reply.rest().await, (vec![], Ended::Clean));
     assert!(start.elapsed() < SECOND);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_there_but_refuses_is_asked_again_at_times_and_gets_it_all_once_it_has_room() {
+    let store = Switch::new(&MemoryStore::new());
+    let handler = Handler::new();
+    let app = handler.router().layer(ResumeLayer::new(store.clone(), keys()).tokens_are_enough());
+    store.set_full(true);
+    let mut reply = call(app.clone(), get_stream()).await;
+    let token = reply.phase("open").await["token"].as_str().unwrap().to_owned();
+    let told = handler.told().await;
+    told.count(1..=3);
+    reply.counts(1..=3).await;
+    drop(reply);
+    let asked = store.asked();
+    sleep(60 * SECOND).await;
+    assert!((20..=70).contains(&(store.asked() - asked)), "{} times", store.asked() - asked);
+    store.set_full(false);
+    told.end();
+    sleep(4 * SECOND).await;
+    let mut again = call(app, resume(&token)).await;
+    again.phase("replay").await;
+    again.counts(1..=3).await;
+    assert_eq!(again.phase("end").await["status"], "complete");
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_no_time_to_keep_anything_a_stream_still_runs() {
+    let handler = Handler::new();
+    let app = handler.router().layer(layer().state_ttl(Duration::ZERO));
+    let mut reply = call(app, get_stream()).await;
+    reply.phase("open").await;
+    let told = handler.told().await;
+    told.count([1]);
+    reply.counts([1]).await;
+    sleep(SECOND).await;
+    told.end();
+    reply.phase("end").await;
+}

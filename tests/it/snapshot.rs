@@ -82,8 +82,8 @@ async fn where_events_were_trimmed_the_result_of_a_stream_that_is_over_stands_in
             for request in [nodes.resume(node, run.id(from)), nodes.reconnect(node, run.id(from))] {
                 let expected = [
                     format!("replay snapshot {from}@{from}"),
-                    format!("gap {}-60 trimmed@60", from + 1),
-                    "snapshot 60 complete@60".to_owned(),
+                    format!("gap {}-60 trimmed@{from}", from + 1),
+                    format!("snapshot 60 complete@{from}"),
                     "complete={\n}@60".to_owned(),
                     "end 60 complete@60".to_owned(),
                 ];
@@ -117,12 +117,38 @@ async fn a_client_that_has_seen_the_end_is_shown_the_result_again_where_there_is
 }
 
 #[tokio::test]
+async fn a_client_that_is_cut_before_its_snapshot_is_whole_gets_it_when_it_comes_again() {
+    let running = Nodes::start([keeping(layer().snapshot_with(|_| All::default()), 4)]).await;
+    let run = running.counted(9).await;
+    let over_nodes = Nodes::start([keeping(layer().classify_with(classify), 2)]).await;
+    let (done, _) = over(&over_nodes, 9).await;
+    for (nodes, token, name) in [(&running, run.id(1), "state"), (&over_nodes, done.id(1), "complete")] {
+        let mut id = token.to_owned();
+        for phase in ["replay", "gap", "snapshot"] {
+            let mut reply = nodes.reconnect(0, &id).send().await;
+            loop {
+                let event = reply.event().await;
+                if event.phase().as_deref() == Some(phase) {
+                    id = event.id.unwrap();
+                    break;
+                }
+            }
+        }
+        let mut reply = nodes.reconnect(0, &id).send().await;
+        for phase in ["replay", "gap", "snapshot"] {
+            reply.phase(phase).await;
+        }
+        assert_eq!(reply.event().await.event, name);
+    }
+}
+
+#[tokio::test]
 async fn the_result_of_a_failed_stream_says_so() {
     let nodes = Nodes::start([keeping(layer().classify_with(classify), 2)]).await;
     let mut run = nodes.counted(5).await;
     run.say("event: failure\ndata: oh\n\n").await;
     run.end().await;
-    let expected = ["replay snapshot 0@0", "gap 1-6 trimmed@6", "snapshot 6 error@6", "complete=oh@6", "end 6 error@6"];
+    let expected = ["replay snapshot 0@0", "gap 1-6 trimmed@0", "snapshot 6 error@0", "complete=oh@6", "end 6 error@6"];
     assert_eq!(told(nodes.resume(0, run.id(0)).send().await).await, expected);
 }
 
@@ -137,8 +163,8 @@ async fn a_snapshot_outlives_its_log() {
     for node in 0..2 {
         let expected = [
             "replay snapshot 1@1",
-            "gap 2-3 trimmed@3",
-            "snapshot 3 complete@3",
+            "gap 2-3 trimmed@1",
+            "snapshot 3 complete@1",
             "complete={\n}@3",
             "end 3 complete@3",
         ];
@@ -168,8 +194,8 @@ async fn a_step_that_does_not_fit_gets_the_result_where_there_is_one() {
         for from in 0..=2 {
             let expected = [
                 format!("replay snapshot {from}@{from}"),
-                format!("gap {}-3 trimmed@3", from + 1),
-                "snapshot 3 complete@3".to_owned(),
+                format!("gap {}-3 trimmed@{from}", from + 1),
+                format!("snapshot 3 complete@{from}"),
                 "complete={\n}@3".to_owned(),
                 "end 3 complete@3".to_owned(),
             ];
@@ -198,8 +224,8 @@ async fn of_a_running_stream_a_folds_state_stands_in_for_what_is_trimmed() {
     events.extend(reply.events().await.0);
     let mut expected = vec![
         "replay live 1@1".to_owned(),
-        format!("gap 2-{upto} trimmed@{upto}"),
-        format!("snapshot {upto} running@{upto}"),
+        format!("gap 2-{upto} trimmed@1"),
+        format!("snapshot {upto} running@1"),
         format!("state={}@{upto}", up_to(upto)),
     ];
     expected.extend((upto + 1..=6).map(|number| format!("message={number}@{number}")));
@@ -243,7 +269,7 @@ async fn a_fold_comes_before_a_result_and_follows_the_stream_to_its_end() {
     run.say("data: 7\n\n").await;
     run.end().await;
     let whole = told(nodes.resume(0, run.id(0)).send().await).await;
-    assert_eq!(whole[1..3], ["gap 1-7 trimmed@7", "snapshot 7 complete@7"]);
+    assert_eq!(whole[1..3], ["gap 1-7 trimmed@0", "snapshot 7 complete@0"]);
     assert_eq!(whole[3], "complete=1,2,3,4,5,r,7,@7");
 }
 

@@ -24,6 +24,9 @@ const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// How soon it is sent again where the writer has not answered: it may not have been subscribed yet. Then ever later.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// The most writers that wait to hear that we have left.
+const LEFT_MAX: usize = 4096;
+
 /// All watches of this node. Several on one stream share one at its writer.
 #[derive(Debug, Default)]
 pub(super) struct Follows {
@@ -35,8 +38,6 @@ pub(super) struct Follows {
 #[derive(Debug, Default)]
 struct State {
     streams: HashMap<RequestId, Followed>,
-    /// Streams whose writer is to hear of us at once.
-    fresh: Vec<RequestId>,
     /// Writers that need not send us news of a stream any longer.
     left: Vec<(RequestId, NodeId)>,
     next: u64,
@@ -78,9 +79,8 @@ impl Follows {
                 pause: AGAIN,
                 waiting: Vec::new(),
             });
-            followed.writer = writer;
+            (followed.writer, followed.due) = (writer, None);
             followed.waiting.push(Waiting { number, at: after, news: sender });
-            state.fresh.push(id);
             number
         };
         self.work.notify_one();
@@ -98,7 +98,10 @@ impl Follows {
             }
             let writer = followed.writer;
             state.streams.remove(&id);
-            state.left.push((id, writer));
+            // With no subscription nobody sends them; a watch lapses by itself, too.
+            if state.left.len() < LEFT_MAX {
+                state.left.push((id, writer));
+            }
         }
         self.work.notify_one();
     }
@@ -106,13 +109,8 @@ impl Follows {
     /// What is to be sent to writers by now; to all of them where the inbox has just come back.
     pub(super) fn due(&self, all: bool, now: Instant, inbox: NodeId) -> Vec<(NodeId, Frame)> {
         let mut state = self.lock();
-        let State { streams, fresh, left, .. } = &mut *state;
+        let State { streams, left, .. } = &mut *state;
         let mut frames = Vec::new();
-        for id in fresh.drain(..) {
-            if let Some(followed) = streams.get_mut(&id) {
-                followed.due = None;
-            }
-        }
         for (id, writer) in left.drain(..) {
             if !streams.contains_key(&id) {
                 frames.push((writer, Frame::Unwatch { id, inbox }));

@@ -144,8 +144,9 @@ impl Inner {
 
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         let id = append.id;
-        let epoch = self.pulse.epoch();
-        let sure = matches!(append.onto, Onto::Seq(seq) if self.writes.is_sure(id, seq, epoch));
+        // With the pulse down, Redis may be back already, with less than it had, and the epoch still the old one.
+        let Health { up, epoch } = self.pulse.health();
+        let sure = up && matches!(append.onto, Onto::Seq(seq) if self.writes.is_sure(id, seq, epoch));
         let result = self.heard(append::append(&self.appends, &self.keys, &append, sure).await);
         let (Ok((Appended::Stored { .. }, encoded)), Some(newest)) = (&result, append.chunks.last()) else {
             self.writes.failed(id);

@@ -7,7 +7,11 @@ use super::{
 use fred::interfaces::{ClientLike as _, EventInterface as _};
 use std::time::Duration;
 use tokio::{
-    sync::{Notify, broadcast::error::RecvError, watch},
+    sync::{
+        Notify,
+        broadcast::error::{RecvError, TryRecvError},
+        watch,
+    },
     time::{sleep, timeout},
 };
 use tracing::debug;
@@ -41,8 +45,8 @@ impl Pulse {
         self.health.borrow().up
     }
 
-    pub(super) fn epoch(&self) -> u64 {
-        self.health.borrow().epoch
+    pub(super) fn health(&self) -> Health {
+        *self.health.borrow()
     }
 
     /// Notes an error of the connection for appends.
@@ -85,6 +89,10 @@ impl Pulse {
                 () = sleep(PROBE_EVERY), if !up => {}
             }
             let answered = lines.appends.ping().await.is_ok();
+            // Never up in an epoch that is over: an answer may come over a connection that was made meanwhile.
+            while connected && matches!(reconnects.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {
+                self.health.send_modify(|health| health.epoch += 1);
+            }
             self.set(answered && (self.is_up() || lines.others().await));
             silent = if answered || !lines.appends.client.is_connected() { 0 } else { silent + 1 };
             if silent >= SILENT_MAX {

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 use tokio::sync::watch;
 use tower_resume::{
@@ -20,6 +20,8 @@ pub struct Switch {
     node: NodeId,
     shared: bool,
     down: Arc<AtomicBool>,
+    full: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
     health: Arc<watch::Sender<Health>>,
 }
 
@@ -31,6 +33,8 @@ impl Switch {
             node: NodeId::random(),
             shared: false,
             down: Arc::default(),
+            full: Arc::default(),
+            asked: Arc::default(),
             health: Arc::new(health),
         }
     }
@@ -47,6 +51,24 @@ impl Switch {
             health.up = !down;
             health.epoch += u64::from(!down);
         });
+    }
+
+    /// A store that is there, and refuses to write.
+    pub fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::SeqCst);
+    }
+
+    /// How often it was asked to write.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    fn write(&self) -> Result<&MemoryStore, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.full.load(Ordering::SeqCst) {
+            return Err(StoreError::new(StoreErrorKind::Refused, "full"));
+        }
+        self.ask()
     }
 
     fn ask(&self) -> Result<&MemoryStore, StoreError> {
@@ -75,7 +97,7 @@ impl Store for Switch {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
-        Store::append(self.ask()?, append).await
+        Store::append(self.write()?, append).await
     }
 
     async fn open(&self, id: RequestId, after: u64) -> Result<Option<Opened>, StoreError> {
@@ -95,7 +117,7 @@ impl Store for Switch {
     }
 
     async fn touch(&self, id: RequestId, ttl: Ttl) -> Result<bool, StoreError> {
-        Store::touch(self.ask()?, id, ttl).await
+        Store::touch(self.write()?, id, ttl).await
     }
 
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch {
