@@ -55,13 +55,15 @@ where
     let as_comments = stream.comments;
     let log = LiveLog::begin(fresh.request_id, stream, node.settings.limits(), Arc::clone(&node.usage));
     let log = Arc::new(log);
+    // The application's code, which may panic: before anything is counted.
+    let fold = node.settings.fold.as_ref().map(|make| make(log.id));
     let Some(guard) = node.admit_reader() else { return degraded(node, head, body, "capacity") };
     let Some(place) = log.attach(0, true, usize::MAX) else { return degraded(node, head, body, "capacity") };
     if !node.admit(&log) {
         return degraded(node, head, body, "capacity");
     }
     let source = Box::pin(BodySource::new(body));
-    drop(tokio::spawn(Recorder::new(Arc::clone(node), Arc::clone(&log), source)));
+    drop(tokio::spawn(Recorder::new(Arc::clone(node), Arc::clone(&log), source, fold)));
     let claims = Cursor {
         request_id: fresh.request_id,
         node: node.store.node(),

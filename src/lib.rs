@@ -68,6 +68,7 @@ mod env;
 mod settings;
 mod hooks;
 mod node;
+mod pulse;
 mod service;
 mod endpoint;
 mod request;

@@ -3,6 +3,7 @@
 use crate::{
     RequestId,
     live::LiveLog,
+    pulse::Pulse,
     settings::{ControlEvents, Settings},
     store::{Erased, Health},
     telemetry::{self, Telemetry},
@@ -17,7 +18,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 
 /// The bytes of events that a node holds, over all live logs.
 #[derive(Debug, Default)]
@@ -76,14 +77,6 @@ struct Streams {
     running: usize,
 }
 
-/// How often the node has lately written: what decides whether appends wait for company.
-#[derive(Debug)]
-struct Pulse {
-    since: Instant,
-    count: u32,
-    rate: u32,
-}
-
 pub(crate) struct Node {
     pub(crate) settings: Settings,
     pub(crate) store: Arc<dyn Erased>,
@@ -94,7 +87,7 @@ pub(crate) struct Node {
     readers: AtomicUsize,
     health: watch::Receiver<Health>,
     tending: AtomicBool,
-    pulse: Mutex<Pulse>,
+    pulse: Pulse,
 }
 
 impl fmt::Debug for Node {
@@ -107,8 +100,6 @@ impl fmt::Debug for Node {
     }
 }
 
-/// Appends a second up to which a node is quiet: there each one goes out at once.
-const QUIET_APPENDS: u32 = 5_000;
 /// How long an append of a busy node waits for company.
 const LINGER: Duration = Duration::from_millis(50);
 
@@ -132,7 +123,7 @@ impl Node {
             readers: AtomicUsize::new(0),
             health,
             tending: AtomicBool::new(false),
-            pulse: Mutex::new(Pulse { since: Instant::now(), count: 0, rate: 0 }),
+            pulse: Pulse::new(),
         })
     }
 
@@ -224,9 +215,7 @@ impl Node {
             // Nobody waits for it: all who read, read the live log.
             return LINGER;
         }
-        let pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
-        let busy = pulse.rate >= QUIET_APPENDS && pulse.since.elapsed() < Duration::from_secs(1);
-        if busy { LINGER } else { Duration::ZERO }
+        if self.pulse.is_busy() { LINGER } else { Duration::ZERO }
     }
 
     /// Whether trouble can be told in-band: a comment would not make any client come back.
@@ -234,18 +223,9 @@ impl Node {
         self.settings.control_events == ControlEvents::Events
     }
 
-    pub(crate) fn count_append(&self) {
-        let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
-        pulse.count += 1;
-        if pulse.count >= QUIET_APPENDS / 10 || pulse.count.is_multiple_of(64) {
-            let elapsed = pulse.since.elapsed();
-            if elapsed >= Duration::from_millis(100) {
-                pulse.rate =
-                    u32::try_from(u128::from(pulse.count) * 1000 / elapsed.as_millis().max(1)).unwrap_or(u32::MAX);
-                pulse.since = Instant::now();
-                pulse.count = 0;
-            }
-        }
+    /// Counts what would be an append if it did not wait for company.
+    pub(crate) fn count_batch(&self) {
+        self.pulse.beat();
     }
 
     /// One task a node: when the store has come back, every stream of this node is told to look after its log.

@@ -373,7 +373,8 @@ impl Reader {
                     self.event(event);
                     self.reach_live();
                 }
-                if self.node.settings.event_ids != EventIds::Off {
+                // An id of the handler's own is no token.
+                if self.node.settings.event_ids != EventIds::Off && batch.iter().any(|event| !event.has_id) {
                     self.signed_at = Instant::now();
                 }
                 Step::On
@@ -414,7 +415,7 @@ impl Reader {
                 self.in_part = false;
                 self.claims.seq += 1;
                 self.claims.expires_at = self.node.now() + crate::clock::millis(self.node.settings.token_ttl);
-                if self.node.settings.event_ids != EventIds::Off {
+                if self.node.settings.event_ids != EventIds::Off && !has_id {
                     self.signed_at = Instant::now();
                 }
                 self.end_event(eol.as_bytes(), *has_id);
@@ -554,7 +555,7 @@ impl Reader {
         let settings = &self.node.settings;
         while self.timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
-            let refresh = self.signed_at + settings.token_ttl / 2;
+            let refresh = self.signed_at + (settings.token_ttl / 2).max(MIN_REFRESH);
             let heartbeat = self.heard_at + settings.heartbeat;
             if !self.in_part {
                 if now >= refresh {
@@ -575,6 +576,9 @@ impl Reader {
 }
 
 const TICK: Duration = Duration::from_millis(1);
+
+/// The least time between two tokens, however soon they expire.
+const MIN_REFRESH: Duration = Duration::from_millis(100);
 
 /// How long an abrupt end waits behind the last bytes: an error right behind them makes hyper discard them.
 pub(crate) const CUT_DELAY: Duration = Duration::from_millis(50);

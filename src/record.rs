@@ -18,6 +18,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -25,6 +26,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 const BATCH_EVENTS: usize = 64;
 /// Bytes taken before that.
 const BATCH_BYTES: usize = 64 * 1024;
+/// How often the store is asked, while nobody is connected here, whether somebody is elsewhere.
+const LOOK_ELSEWHERE: Duration = Duration::from_secs(5);
 /// Batches taken, or answers of the store's, before other tasks of this thread get their turn.
 const ROUNDS_A_TURN: usize = 16;
 
@@ -45,6 +48,8 @@ pub(crate) struct Recorder {
     timer: Pin<Box<Sleep>>,
     /// Since when nobody has been connected, here or elsewhere.
     alone_since: Option<Instant>,
+    /// When to look again whether the stream is still read elsewhere.
+    look_elsewhere_at: Option<Instant>,
     /// Since when the furthest reader has held the source back.
     held_since: Option<Instant>,
     over: bool,
@@ -57,12 +62,17 @@ impl fmt::Debug for Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(node: Arc<Node>, log: Arc<LiveLog>, source: Pin<Box<dyn Source>>) -> Self {
+    pub(crate) fn new(
+        node: Arc<Node>,
+        log: Arc<LiveLog>,
+        source: Pin<Box<dyn Source>>,
+        fold: Option<Box<dyn SnapshotFold>>,
+    ) -> Self {
         let settings = &node.settings;
         let strip_ids = settings.event_ids == crate::EventIds::Token;
         Self {
             framer: Framer::new(strip_ids, settings.max_event_bytes),
-            fold: settings.fold.as_ref().map(|make| make(log.id)),
+            fold,
             writer: Writer::new(Arc::clone(&node), Arc::clone(&log)),
             source: Some(source),
             batch: Vec::new(),
@@ -73,6 +83,7 @@ impl Recorder {
             kicks: 0,
             timer: Box::pin(sleep_until(Instant::now())),
             alone_since: None,
+            look_elsewhere_at: None,
             held_since: None,
             over: false,
             node,
@@ -252,8 +263,10 @@ impl Recorder {
     /// Somebody came or went, or the store is back.
     fn look_around(&mut self) {
         self.writer.look();
-        let alone = self.log.readers() == 0 && !self.writer.is_watched();
-        self.alone_since = if alone { self.alone_since.or_else(|| Some(Instant::now())) } else { None };
+        let (away, now) = (self.log.readers() == 0, Instant::now());
+        let watched = away && self.writer.is_watched();
+        self.alone_since = if away && !watched { self.alone_since.or(Some(now)) } else { None };
+        self.look_elsewhere_at = watched.then(|| now + LOOK_ELSEWHERE);
     }
 
     fn on_time(&mut self, now: Instant) {
@@ -268,12 +281,18 @@ impl Recorder {
                 self.node.telemetry.reader_stalled(self.log.id, stalled);
             }
         }
-        if self.alone_since.is_some_and(|since| now >= since + settings.detach_time) {
-            if self.writer.is_watched() {
-                self.alone_since = Some(now);
-            } else {
-                self.end(EndStatus::Interrupted);
-            }
+        let detach_time = settings.detach_time;
+        let is_too_long = |since: Instant| now >= since + detach_time;
+        if self.look_elsewhere_at.is_some_and(|at| now >= at) || self.alone_since.is_some_and(is_too_long) {
+            // Somebody may have come, or gone, elsewhere.
+            self.look_around();
+        }
+        if self.alone_since.is_some_and(is_too_long)
+            && catch_unwind(AssertUnwindSafe(|| self.end(EndStatus::Interrupted))).is_err()
+        {
+            // It was the fold that panicked: it is gone, the end is not.
+            self.fold = None;
+            self.end(EndStatus::Interrupted);
         }
     }
 
@@ -281,7 +300,8 @@ impl Recorder {
         let settings = &self.node.settings;
         let stall = self.held_since.map(|since| since + settings.stall_time);
         let detach = self.alone_since.filter(|_| !self.over).map(|since| since + settings.detach_time);
-        [self.writer.deadline(), stall.filter(|_| !self.over), detach].into_iter().flatten().min()
+        let look = self.look_elsewhere_at.filter(|_| !self.over);
+        [self.writer.deadline(), stall.filter(|_| !self.over), detach, look].into_iter().flatten().min()
     }
 
     /// Whether the timer has struck.

@@ -143,6 +143,7 @@ impl Writer {
     /// The live log has grown up to `last`.
     pub(crate) fn grown(&mut self, last: u64) {
         self.last = last;
+        self.node.count_batch();
         if self.waiting_since.is_none() {
             self.waiting_since = Some(Instant::now());
         }
@@ -160,9 +161,9 @@ impl Writer {
         self.over_at = Some(Instant::now());
     }
 
-    /// Whether somebody follows the stream from another node.
-    pub(crate) const fn is_watched(&self) -> bool {
-        self.watched
+    /// Whether somebody follows the stream from another node, now: the last append may be long ago.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.node.store.is_watched(self.log.id)
     }
 
     /// The store may have come back. (One that is there, and refuses, is given its time.)
@@ -318,7 +319,6 @@ impl Writer {
             return;
         }
         self.rewriting = !matches!(onto, Onto::Seq(_));
-        self.node.count_append();
         let append = Append {
             id: self.log.id,
             onto,

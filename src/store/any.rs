@@ -20,6 +20,7 @@ pub(crate) trait Erased: Send + Sync + 'static {
     fn tail(self: Arc<Self>, id: RequestId) -> Reply<Option<Tail>>;
     fn snapshot(self: Arc<Self>, id: RequestId) -> Reply<Option<Snapshot>>;
     fn touch(self: Arc<Self>, id: RequestId, ttl: Ttl) -> Reply<bool>;
+    fn is_watched(&self, id: RequestId) -> bool;
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch;
 }
 
@@ -62,6 +63,10 @@ impl<S: Store> Erased for S {
 
     fn touch(self: Arc<Self>, id: RequestId, ttl: Ttl) -> Reply<bool> {
         async move { Store::touch(&*self, id, ttl).await }.boxed()
+    }
+
+    fn is_watched(&self, id: RequestId) -> bool {
+        Store::is_watched(self, id)
     }
 
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch {
@@ -134,6 +139,10 @@ impl Store for AnyStore {
         Arc::clone(&self.0).touch(id, ttl)
     }
 
+    fn is_watched(&self, id: RequestId) -> bool {
+        self.0.is_watched(id)
+    }
+
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch {
         self.0.watch(id, writer, after)
     }
@@ -179,6 +188,10 @@ impl<S: Store> Store for Arc<S> {
 
     fn touch(&self, id: RequestId, ttl: Ttl) -> impl Future<Output = Result<bool, StoreError>> + Send {
         Store::touch(&**self, id, ttl)
+    }
+
+    fn is_watched(&self, id: RequestId) -> bool {
+        Store::is_watched(&**self, id)
     }
 
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch {

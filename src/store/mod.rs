@@ -269,6 +269,13 @@ pub trait Store: Send + Sync + 'static {
     /// Makes the log, and a running stream's snapshot, live for their whole time again. `false`: the log is gone.
     fn touch(&self, id: RequestId, ttl: Ttl) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
+    /// Whether another node follows a stream that this one writes, just now, as far as is known here: asked every few
+    /// seconds while nobody reads it on this node, to learn whether the handler runs for somebody. A store that is not
+    /// shared need not say.
+    fn is_watched(&self, _id: RequestId) -> bool {
+        false
+    }
+
     /// News of a stream that `writer` runs, from behind `after` on.
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch;
 }

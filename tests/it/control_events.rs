@@ -149,6 +149,23 @@ async fn a_token_event_also_comes_where_events_carry_no_ids() {
     assert_eq!(start.elapsed(), 30 * SECOND);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_token_event_also_comes_where_events_carry_none_but_the_handlers_ids() {
+    let handler = Handler::new();
+    let layer = layer().clock(clock()).token_ttl(60 * SECOND).event_ids(EventIds::Preserve);
+    let mut reply = call(handler.router().layer(layer), get_stream()).await;
+    reply.phase("open").await;
+    let told = handler.told().await;
+    let start = Instant::now();
+    for number in 1..=5 {
+        tokio::time::advance(5 * SECOND).await;
+        told.send(format!("id: {number}\ndata: {number}\n\n"));
+        assert_eq!(reply.event().await.id, Some(number.to_string()));
+    }
+    assert_eq!(reply.event().await.phase().as_deref(), Some("token"));
+    assert_eq!(start.elapsed(), 30 * SECOND);
+}
+
 /// A stream of two events with a silence between, whole.
 async fn whole(layer: tower_resume::ResumeLayer<tower_resume::store::MemoryStore>) -> (Reply, Vec<Item>) {
     let handler = Handler::new();

@@ -153,3 +153,35 @@ async fn the_first_request_names_the_stream_in_the_end_of_every_response() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_silent_stream_that_is_read_elsewhere_runs_on_for_as_long_as_that_and_its_detach_time() {
+    let time = Duration::from_secs(60);
+    for says_something in [false, true] {
+        let nodes = Nodes::start(sharing(2).into_iter().map(|layer| layer.detach_time(time))).await;
+        let mut run = nodes.counted(1).await;
+        nodes.knows(1, run.id(0), 1).await;
+        let mut reader = nodes.resume(1, run.id(1)).send().await;
+        reader.phase("replay").await;
+        reader.phase("live").await;
+        if says_something {
+            // So that the writer hears of the reader with an append, and never of its going.
+            run.count(1).await;
+            reader.counts([2]).await;
+        }
+        run.leave();
+        for _ in 0..3 {
+            pass(time).await;
+            assert_eq!(nodes.status(0, run.id(0)).await["status"], "running", "it is read elsewhere");
+        }
+        drop(reader);
+        let mut waited = Duration::ZERO;
+        while nodes.status(0, run.id(0)).await["status"] == "running" {
+            assert!(waited < time + Duration::from_secs(30), "it runs on for nobody");
+            pass(Duration::from_secs(5)).await;
+            waited += Duration::from_secs(5);
+        }
+        assert!(waited >= time, "it ran on for {waited:?} only");
+        assert_eq!(nodes.status(0, run.id(0)).await["status"], "interrupted");
+    }
+}

@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::time::{advance, sleep};
 use tower::{Layer as _, Service, service_fn};
-use tower_resume::{ResumeLayer, store::MemoryStore};
+use tower_resume::{EventView, ResumeLayer, SnapshotFold, store::MemoryStore};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -415,4 +415,39 @@ async fn with_no_time_to_keep_anything_a_stream_still_runs() {
     sleep(SECOND).await;
     told.end();
     reply.phase("end").await;
+}
+
+/// A fold that panics when it is asked.
+struct Panics;
+
+impl SnapshotFold for Panics {
+    fn event(&mut self, _event: &EventView<'_>) {}
+
+    fn snapshot(&self) -> Option<Bytes> {
+        panic!("a fold that panics")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_outlives_its_detach_time_ends_for_good_also_where_its_fold_panics() {
+    let handler = Handler::new();
+    let app = handler.router().layer(layer().detach_time(60 * SECOND).snapshot_with(|_| Panics));
+    let mut reply = call(app.clone(), get_stream()).await;
+    let token = reply.phase("open").await["token"].as_str().unwrap().to_owned();
+    drop(reply);
+    sleep(61 * SECOND).await;
+    let mut again = call(app, resume(&token)).await;
+    again.phase("replay").await;
+    assert_eq!(again.phase("end").await["status"], "interrupted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fold_that_cannot_be_made_takes_no_room() {
+    let handler = Handler::new();
+    let limited = layer().max_streams(1).snapshot_with(|_| -> Panics { panic!("no fold") });
+    let app = handler.router().layer(limited);
+    for _ in 0..2 {
+        let (app, request) = (app.clone(), get_stream());
+        assert!(tokio::spawn(async move { call(app, request).await.status }).await.unwrap_err().is_panic());
+    }
 }

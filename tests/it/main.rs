@@ -32,6 +32,7 @@ mod carriers;
 mod endpoint;
 mod errors;
 mod following;
+mod group_commit;
 mod hooks;
 mod modes;
 #[cfg(feature = "redis")]

@@ -193,6 +193,10 @@ impl Store for MemoryStore {
         Ok(lives)
     }
 
+    fn is_watched(&self, id: RequestId) -> bool {
+        self.0.lock().is_watched(&id)
+    }
+
     fn watch(&self, id: RequestId, _writer: NodeId, after: u64) -> Watch {
         let (sender, news) = mpsc::channel(WATCH_CAPACITY);
         let number = self.0.lock().watch(id, after, sender, Instant::now());

@@ -202,6 +202,10 @@ impl State {
         number
     }
 
+    pub(super) fn is_watched(&self, id: &RequestId) -> bool {
+        self.streams.get(id).is_some_and(Stream::is_watched)
+    }
+
     pub(super) fn unwatch(&mut self, id: RequestId, number: u64) {
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.watchers.retain(|(watcher, _)| *watcher != number);

@@ -230,6 +230,10 @@ impl Store for RedisStore {
         self.0.touch(id, ttl)
     }
 
+    fn is_watched(&self, id: RequestId) -> bool {
+        self.0.writes.is_watched(id)
+    }
+
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch {
         self.0.needed.notify_one();
         self.0.follows.watch(id, writer, after)

@@ -115,6 +115,12 @@ impl Writes {
         }
     }
 
+    /// Whether an inbox wants what is appended to this stream.
+    pub(super) fn is_watched(&self, id: RequestId) -> bool {
+        let now = Instant::now();
+        self.lock().get(&id).is_some_and(|written| written.watchers.iter().any(|watcher| watcher.until > now))
+    }
+
     /// Forgets what is over.
     pub(super) fn sweep(&self) {
         let now = Instant::now();
@@ -146,7 +152,9 @@ mod tests {
         assert_eq!(writes.watch(id, inbox), Frame::State { id, last: Some(4), ended: false });
         tokio::time::advance(WATCH_FOR / 2).await;
         assert_eq!(writes.stored(id, 5, 0, false, ttl), [inbox]);
+        assert!(writes.is_watched(id));
         tokio::time::advance(WATCH_FOR).await;
+        assert!(!writes.is_watched(id));
         assert_eq!(writes.stored(id, 6, 0, false, ttl), []);
     }
 

@@ -3,6 +3,7 @@
 
 pub mod blocks;
 mod client;
+mod gate;
 mod handler;
 mod logs;
 mod nodes;
@@ -13,6 +14,7 @@ mod token;
 mod wire;
 
 pub use client::{Ended, Reply, Request, call, get_stream};
+pub use gate::Gate;
 pub use handler::{Handler, Told};
 pub use logs::Logs;
 pub use nodes::{Nodes, Run, pass, sharing, until};

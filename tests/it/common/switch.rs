@@ -120,6 +120,10 @@ impl Store for Switch {
         Store::touch(self.write()?, id, ttl).await
     }
 
+    fn is_watched(&self, id: RequestId) -> bool {
+        Store::is_watched(&self.inner, id)
+    }
+
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch {
         Store::watch(&self.inner, id, writer, after)
     }

@@ -1,0 +1,119 @@
+//! A memory store that passes for a shared one, lets appends through one by one, notes them, and can lose an answer.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+use tokio::sync::{Semaphore, watch};
+use tower_resume::{
+    NodeId, RequestId,
+    store::{
+        Append, Appended, Health, MemoryStore, Onto, Opened, Page, Snapshot, Store, StoreError, StoreErrorKind, Tail,
+        Ttl, Watch,
+    },
+};
+
+/// What one append was: `begin`, `rewrite` or `on <seq>`, and the first and last seqs of its chunks.
+pub type Noted = (String, Vec<(u64, u64)>);
+
+#[derive(Clone)]
+pub struct Gate(Arc<Inner>);
+
+struct Inner {
+    store: MemoryStore,
+    passes: Semaphore,
+    noted: Mutex<Vec<Noted>>,
+    lose: AtomicBool,
+    fail: AtomicBool,
+}
+
+impl Gate {
+    pub fn new() -> Self {
+        Self(Arc::new(Inner {
+            store: MemoryStore::new(),
+            passes: Semaphore::new(0),
+            noted: Mutex::default(),
+            lose: AtomicBool::new(false),
+            fail: AtomicBool::new(false),
+        }))
+    }
+
+    /// Lets so many appends through.
+    pub fn let_through(&self, appends: usize) {
+        self.0.passes.add_permits(appends);
+    }
+
+    /// The next append is done, but its answer does not come.
+    pub fn lose_an_answer(&self) {
+        self.0.lose.store(true, Ordering::SeqCst);
+    }
+
+    /// The next append is not done.
+    pub fn fail_once(&self) {
+        self.0.fail.store(true, Ordering::SeqCst);
+    }
+
+    /// All appends so far, those that wait included.
+    pub fn noted(&self) -> Vec<Noted> {
+        self.0.noted.lock().unwrap().clone()
+    }
+}
+
+impl Store for Gate {
+    fn kind(&self) -> &'static str {
+        "gate"
+    }
+
+    fn node(&self) -> NodeId {
+        Store::node(&self.0.store)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        Store::health(&self.0.store)
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+        let onto = match &append.onto {
+            Onto::Nothing(_) => "begin".to_owned(),
+            Onto::Seq(seq) => format!("on {seq}"),
+            Onto::Anything(_) => "rewrite".to_owned(),
+        };
+        let chunks = append.chunks.iter().map(|chunk| (chunk.first, chunk.last())).collect();
+        self.0.noted.lock().unwrap().push((onto, chunks));
+        self.0.passes.acquire().await.unwrap().forget();
+        let lost = || StoreError::new(StoreErrorKind::Unavailable, "the answer was lost");
+        if self.0.fail.swap(false, Ordering::SeqCst) {
+            return Err(lost());
+        }
+        let appended = Store::append(&self.0.store, append).await;
+        if self.0.lose.swap(false, Ordering::SeqCst) { Err(lost()) } else { appended }
+    }
+
+    async fn open(&self, id: RequestId, after: u64) -> Result<Option<Opened>, StoreError> {
+        Store::open(&self.0.store, id, after).await
+    }
+
+    async fn page(&self, id: RequestId, after: u64) -> Result<Option<Page>, StoreError> {
+        Store::page(&self.0.store, id, after).await
+    }
+
+    async fn tail(&self, id: RequestId) -> Result<Option<Tail>, StoreError> {
+        Store::tail(&self.0.store, id).await
+    }
+
+    async fn snapshot(&self, id: RequestId) -> Result<Option<Snapshot>, StoreError> {
+        Store::snapshot(&self.0.store, id).await
+    }
+
+    async fn touch(&self, id: RequestId, ttl: Ttl) -> Result<bool, StoreError> {
+        Store::touch(&self.0.store, id, ttl).await
+    }
+
+    fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch {
+        Store::watch(&self.0.store, id, writer, after)
+    }
+}
