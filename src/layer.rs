@@ -170,7 +170,8 @@ impl<S> ResumeLayer<S> {
         self.set(|settings| settings.max_streams = streams)
     }
 
-    /// Bytes of events held on this node; over it, new streams pass unrecorded. Defaults to 512 MiB.
+    /// Bytes of events held on this node; over it, new streams pass unrecorded, and streams of other nodes that are not
+    /// read here yet are answered 429. Defaults to 512 MiB.
     pub fn max_node_bytes(self, bytes: usize) -> Self {
         self.set(|settings| settings.max_node_bytes = bytes)
     }

@@ -148,7 +148,7 @@ impl Node {
     /// Takes a new stream in, if the node's limits let it.
     pub(crate) fn admit(self: &Arc<Self>, log: &Arc<LiveLog>) -> bool {
         let mut streams = self.streams();
-        if self.usage.bytes() >= self.settings.max_node_bytes {
+        if self.is_full() {
             streams.recorded.values().for_each(|log| log.release());
             return false;
         }
@@ -160,6 +160,11 @@ impl Node {
         drop(streams);
         self.tend();
         true
+    }
+
+    /// Whether the node holds as many bytes as it may: then no further stream is taken in, recorded or followed.
+    pub(crate) fn is_full(&self) -> bool {
+        self.usage.bytes() >= self.settings.max_node_bytes
     }
 
     /// A recorded stream has ended; it can still be found until [`Node::forget`].

@@ -286,6 +286,9 @@ fn seat(
     cursor: u64,
 ) -> Result<Option<Place>, ResumeError> {
     let max = node.settings.max_stream_readers;
+    if opened.is_some() && node.is_full() {
+        return Err(ResumeError::TooManyReaders);
+    }
     let place = log.attach(cursor, false, max).ok_or(ResumeError::TooManyReaders)?;
     let Some(opened) = opened else {
         return Ok(Some(place).filter(|_| !log.is_abandoned()));

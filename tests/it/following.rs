@@ -185,3 +185,21 @@ async fn a_silent_stream_that_is_read_elsewhere_runs_on_for_as_long_as_that_and_
         assert_eq!(nodes.status(0, run.id(0)).await["status"], "interrupted");
     }
 }
+
+#[tokio::test]
+async fn a_node_that_holds_as_much_as_it_may_follows_no_further_stream() {
+    let mut full = false;
+    let layers = sharing(2).into_iter().map(|layer| {
+        let layer = if full { layer.max_node_bytes(0) } else { layer };
+        full = true;
+        layer
+    });
+    let nodes = Nodes::start(layers).await;
+    let run = nodes.counted(3).await;
+    until("the store has it", async || nodes.resume(1, run.id(0)).send().await.status == 429).await;
+    let mut reply = nodes.reconnect(1, run.id(0)).send().await;
+    assert_eq!(reply.phase("wait").await["reason"], "too_many_readers");
+    let mut here = nodes.reconnect(0, run.id(0)).send().await;
+    here.phase("replay").await;
+    here.counts(1..=3).await;
+}

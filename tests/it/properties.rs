@@ -207,6 +207,7 @@ pub async fn is_the_same_however_split(nodes: &Nodes, script: &[usize], pieces: 
     run.over();
     while run.first().frame().await.is_ok() {}
     assert_eq!(events(&blocks(&run.first().bytes)), all, "the first client");
+    known(nodes, &run).await;
     for node in 0..nodes.len() {
         let parts = blocks(&read_all(come_back(nodes, node, node, run.id(0)).await).await);
         assert_eq!(events(&parts), all, "node {node}");

@@ -89,11 +89,12 @@ impl Pulse {
                 () = sleep(PROBE_EVERY), if !up => {}
             }
             let answered = lines.appends.ping().await.is_ok();
+            let up = answered && (self.is_up() || lines.others().await);
             // Never up in an epoch that is over: an answer may come over a connection that was made meanwhile.
             while connected && matches!(reconnects.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {
                 self.health.send_modify(|health| health.epoch += 1);
             }
-            self.set(answered && (self.is_up() || lines.others().await));
+            self.set(up);
             silent = if answered || !lines.appends.client.is_connected() { 0 } else { silent + 1 };
             if silent >= SILENT_MAX {
                 silent = 0;
