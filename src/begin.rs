@@ -2,13 +2,13 @@
 
 use crate::{
     ControlEvents, Principal, RequestId,
+    answers::expires_at,
     body::ResumeBody,
     live::LiveLog,
     node::Node,
     reader::{Purpose, Reader},
     record::Recorder,
     response::{Recorded, Verdict, degraded_head, first_head, verdict},
-    resume::expires_at,
     source::{BodySource, BoxError},
     store::StreamHead,
     token::Cursor,

@@ -2,11 +2,12 @@
 
 use crate::{
     ResumeError,
+    answers::{method_not_allowed, refuse},
     body::ResumeBody,
     drain::drain,
     node::Node,
     request::{Entrance, Intent, intent},
-    resume::{method_not_allowed, refuse, respond},
+    resume::respond,
 };
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};

@@ -73,6 +73,7 @@ mod service;
 mod endpoint;
 mod request;
 mod resume;
+mod answers;
 mod drain;
 mod begin;
 mod response;

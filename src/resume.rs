@@ -2,28 +2,23 @@
 //! answer.
 
 use crate::{
-    RequestId, ResumeError,
+    ResumeError,
+    answers::{expires_at, no_content, refuse, refuse_with, status, wait},
     body::ResumeBody,
     clock::millis,
-    control::{Control, Style, jittered},
     follow,
     hooks::{Authorization, Principal},
     live::{LiveLog, Place, Stretch, Summary},
     node::{KeyRing, Node},
     reader::{Purpose, Reader},
     request::{Ask, Carrier, Mode},
-    response::{NO_STORE, Recorded, degraded_head, resumed_head, stream_headers},
-    settings::{ControlEvents, EventIds},
+    response::{Recorded, degraded_head, resumed_head},
+    settings::ControlEvents,
     store::{Opened, Snapshot, StreamHead, Tail, Totals},
     token::{Cursor, Signer, TokenError},
 };
 use bytes::Bytes;
-use http::{
-    HeaderValue, Response, StatusCode, Version,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
-    request::Parts,
-};
-use serde::Serialize;
+use http::{Response, StatusCode, request::Parts};
 use std::sync::Arc;
 
 /// Two lease times: a token younger than this may be of a stream whose first append is still on its way.
@@ -54,19 +49,6 @@ pub(crate) async fn respond<B>(node: Arc<Node>, head: Parts, ask: Ask) -> Respon
         }
         Err(error) => refuse(&node, error, version),
     }
-}
-
-/// An error as a response of the layer's.
-pub(crate) fn refuse<B>(node: &Node, error: ResumeError, version: Version) -> Response<ResumeBody<B>> {
-    let status = if error.is_gone() { node.settings.gone_status } else { error.status() };
-    refuse_with(node, error, status, version)
-}
-
-fn refuse_with<B>(node: &Node, error: ResumeError, status: StatusCode, version: Version) -> Response<ResumeBody<B>> {
-    node.telemetry.resume_refused(error.code());
-    let mut response = error.respond(status, version, node.settings.render_error.as_deref());
-    response.extensions_mut().insert(Recorded);
-    response.map(ResumeBody::whole)
 }
 
 fn authorize(node: &Node, head: &Parts) -> Result<Option<Principal>, Box<Response<Bytes>>> {
@@ -322,97 +304,4 @@ fn remains(node: &Arc<Node>, claims: &Cursor, snapshot: Snapshot) -> LiveLog {
         log.finish(status, now);
     }
     log
-}
-
-pub(crate) fn expires_at(node: &Node) -> u64 {
-    node.now() + millis(node.settings.token_ttl)
-}
-
-/// 405: a token allows to read, by these methods.
-pub(crate) fn method_not_allowed<B>() -> Response<ResumeBody<B>> {
-    let mut response = Response::new(ResumeBody::whole(Bytes::new()));
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
-    response.extensions_mut().insert(Recorded);
-    response
-}
-
-/// 204: stops an `EventSource` whose stream is over.
-fn no_content<B>() -> Response<ResumeBody<B>> {
-    let mut response = Response::new(ResumeBody::whole(Bytes::new()));
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
-    response.extensions_mut().insert(Recorded);
-    response
-}
-
-/// In place of a status that would make an `EventSource` give up for good: come back, with this cursor.
-fn wait<B>(node: &Node, mut claims: Cursor, signer: &Signer, error: ResumeError) -> Response<ResumeBody<B>> {
-    node.telemetry.resume_refused(error.code());
-    claims.expires_at = expires_at(node);
-    let token = signer.sign(&claims);
-    let settings = &node.settings;
-    let with_ids = settings.event_ids != EventIds::Off;
-    let style = Style { name: &settings.control_name, as_comments: false, with_ids };
-    let control = Control::Wait { token: token.as_str(), reason: error.code() };
-    let mut out = Vec::new();
-    style.write(&mut out, &control, token.as_bytes(), Some(jittered(settings.retry)));
-    let mut response = Response::new(ResumeBody::cut(out.into()));
-    resumed_head(response.headers_mut(), claims.request_id, &token);
-    response.extensions_mut().insert(Recorded);
-    response
-}
-
-/// The body of `status`; times in milliseconds since the epoch.
-#[derive(Serialize)]
-struct Status<'a> {
-    request_id: RequestId,
-    status: &'a str,
-    step: &'a str,
-    first: u64,
-    last: u64,
-    from: u64,
-    behind: u64,
-    buffered_events: u64,
-    buffered_bytes: u64,
-    trimmed: u64,
-    snapshot: bool,
-    started_at: u64,
-    updated_at: u64,
-    expires_at: u64,
-}
-
-fn status<B>(
-    node: &Node,
-    signer: &Signer,
-    head: &StreamHead,
-    summary: &Summary,
-    mut claims: Cursor,
-    snapshot: bool,
-) -> Response<ResumeBody<B>> {
-    let status = Status {
-        request_id: claims.request_id,
-        status: summary.end.map_or("running", crate::EndStatus::as_str),
-        step: summary.step.as_str(),
-        first: summary.first,
-        last: summary.last,
-        from: claims.seq,
-        behind: summary.last.saturating_sub(claims.seq),
-        buffered_events: summary.last + 1 - summary.first,
-        buffered_bytes: summary.bytes,
-        trimmed: summary.trimmed,
-        snapshot,
-        started_at: head.started_at,
-        updated_at: summary.updated_at,
-        expires_at: claims.expires_at,
-    };
-    let json = serde_json::to_vec(&status).unwrap_or_default();
-    claims.expires_at = expires_at(node);
-    let mut response = Response::new(ResumeBody::whole(json.into()));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
-    stream_headers(headers, claims.request_id, &signer.sign(&claims));
-    response.extensions_mut().insert(Recorded);
-    response
 }

@@ -2,12 +2,13 @@
 
 use crate::{
     ResumeError, ResumeStream,
+    answers::{method_not_allowed, refuse},
     begin::{Fresh, begin},
     body::ResumeBody,
     drain::drain,
     node::Node,
     request::{Entrance, Intent, correlation_id, intent},
-    resume::{method_not_allowed, refuse, respond},
+    resume::respond,
     source::BoxError,
 };
 use bytes::Bytes;

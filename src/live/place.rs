@@ -1,0 +1,163 @@
+//! A reader's place in a live log.
+
+use super::{
+    Limits, LiveLog, Passing,
+    state::{Kept, Slot, State},
+};
+use crate::{EndStatus, Event};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// What a reader finds behind its cursor.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Events were put into the batch, in order; the first one follows the cursor.
+    Events,
+    /// For the first client only: goes out now.
+    Passing(Passing),
+    /// The log begins behind the cursor's next event, with this one.
+    Behind(u64),
+    /// All that there was is read, and the stream is over.
+    End(EndStatus),
+    /// The source has given up without an end: the client has to come again.
+    Abandoned,
+}
+impl LiveLog {
+    /// Takes a place behind `cursor`; the first client's also gets what passes. `None`: there are `max` already.
+    pub(crate) fn attach(self: &Arc<Self>, cursor: u64, first_client: bool, max: usize) -> Option<Place> {
+        let mut state = self.lock();
+        if state.readers >= max {
+            return None;
+        }
+        let slot = Some(Slot { cursor, waker: None, moved: true, let_go: false });
+        let at = match state.slots.iter().position(Option::is_none) {
+            Some(at) => {
+                if let Some(free) = state.slots.get_mut(at) {
+                    *free = slot;
+                }
+                at
+            }
+            None => {
+                state.slots.push(slot);
+                state.slots.len() - 1
+            }
+        };
+        state.readers += 1;
+        if first_client {
+            state.first_client = Some(at);
+        }
+        drop(state);
+        self.kick();
+        Some(Place { log: Arc::clone(self), at })
+    }
+}
+
+/// A reader's place in a log, given up when dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    log: Arc<LiveLog>,
+    at: usize,
+}
+
+/// The most that a reader takes at a time: enough to make one write of it, little enough to share a core.
+pub(crate) const BATCH_EVENTS: usize = 128;
+const BATCH_BYTES: usize = 64 * 1024;
+
+impl Place {
+    pub(crate) fn log(&self) -> &Arc<LiveLog> {
+        &self.log
+    }
+
+    /// What lies behind `cursor`. Pending: nothing yet, and this task is woken when there is.
+    ///
+    /// `batch` is filled only for [`Found::Events`].
+    pub(crate) fn poll_read(&self, cursor: u64, batch: &mut Vec<Event>, cx: &Context<'_>) -> Poll<Found> {
+        let mut state = self.log.lock();
+        let state = &mut *state;
+        let found = Self::find(state, self.at, cursor, batch);
+        let Some(slot) = state.slots.get_mut(self.at).and_then(Option::as_mut) else {
+            return Poll::Ready(Found::Abandoned);
+        };
+        let cursor = cursor + batch.len() as u64;
+        if cursor != slot.cursor || matches!(found, Some(Found::Passing(_))) {
+            slot.cursor = cursor;
+            slot.moved = true;
+            slot.let_go = false;
+        }
+        match &found {
+            Some(_) => {}
+            None => match &mut slot.waker {
+                Some(waker) => waker.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            },
+        }
+        // Only once the reader is well behind the limit, so that the source goes on with a whole batch, not an event.
+        if state.held_back && !state.room(half(self.log.limits)).is_none() {
+            state.held_back = false;
+            if let Some(source) = state.source.take() {
+                source.wake();
+            }
+        }
+        found.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    fn find(state: &mut State, at: usize, cursor: u64, batch: &mut Vec<Event>) -> Option<Found> {
+        let mut room = BATCH_EVENTS;
+        if state.first_client == Some(at) {
+            while let Some((after, _)) = state.passing.front() {
+                if *after > cursor {
+                    room = room.min(usize::try_from(*after - cursor).unwrap_or(room));
+                    break;
+                }
+                let Some((after, passing)) = state.passing.pop_front() else { break };
+                state.passing_bytes -= passing.size();
+                if after == cursor {
+                    return Some(Found::Passing(passing));
+                }
+            }
+        }
+        if cursor + 1 < state.first {
+            return Some(Found::Behind(state.first));
+        }
+        let skip = usize::try_from(cursor + 1 - state.first).unwrap_or(usize::MAX);
+        if skip < state.events.len() {
+            let mut bytes = 0;
+            for Kept { event, .. } in state.events.range(skip..).take(room) {
+                bytes += event.size();
+                batch.push(event.clone());
+                if bytes >= BATCH_BYTES {
+                    break;
+                }
+            }
+            return Some(Found::Events);
+        }
+        match state.end {
+            Some(status) => Some(Found::End(status)),
+            None if state.abandoned => Some(Found::Abandoned),
+            None => None,
+        }
+    }
+}
+
+const fn half(limits: Limits) -> Limits {
+    let events = limits.events / 2;
+    let bytes = limits.bytes / 2;
+    Limits { events: if events == 0 { 1 } else { events }, bytes: if bytes == 0 { 1 } else { bytes } }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.log.lock();
+        if let Some(slot) = state.slots.get_mut(self.at) {
+            *slot = None;
+        }
+        state.readers -= 1;
+        if state.first_client == Some(self.at) {
+            state.drop_passing();
+        }
+        drop(state);
+        self.log.kick();
+    }
+}

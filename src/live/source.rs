@@ -1,0 +1,238 @@
+//! The source's side of a live log: a recorder's, where the handler runs; a follower's, elsewhere.
+
+use super::{Limits, LiveLog, Passing, Stretch, state::Kept};
+use crate::{
+    EndStatus, Event, Step,
+    store::{Snapshot, Totals},
+};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Waker},
+};
+
+impl LiveLog {
+    /// Adds the next events, and lets the oldest go where the limits say so. Returns how many went.
+    pub(crate) fn push(&self, events: impl Iterator<Item = Event>, now: u64) -> u64 {
+        let mut state = self.lock();
+        let mut added = 0;
+        for event in events {
+            let size = event.size();
+            added += size;
+            state.totals.bytes += size as u64;
+            let upto = state.totals.bytes;
+            state.events.push_back(Kept { event, upto });
+        }
+        state.bytes += added;
+        state.updated_at = now;
+        let mut gone = 0;
+        let mut gone_bytes = 0;
+        // What the furthest reader has yet to take stays, should one large event have overshot the limit.
+        let keep_from = state.furthest().map_or(u64::MAX, |cursor| cursor + 1);
+        while (state.events.len() > self.limits.events || state.bytes > self.limits.bytes)
+            && state.events.len() > 1
+            && state.first < keep_from
+        {
+            let Some(Kept { event, .. }) = state.events.pop_front() else { break };
+            let size = event.size();
+            gone += 1;
+            gone_bytes += size;
+            state.bytes -= size;
+            state.first += 1;
+            state.step_before = event.step;
+        }
+        if self.recorded {
+            state.totals.trimmed += gone;
+            state.totals.trimmed_bytes += gone_bytes as u64;
+        }
+        let wakers = state.wakers();
+        drop(state);
+        self.usage.change(added, gone_bytes);
+        wakers.into_iter().for_each(Waker::wake);
+        gone
+    }
+
+    /// The first event that is left once these are added, should all go that is over the limits.
+    pub(crate) fn first_with(&self, more: &[Event]) -> u64 {
+        let state = self.lock();
+        let sizes = || more.iter().map(Event::size);
+        let (mut events, mut bytes) = (state.events.len() + more.len(), state.bytes + sizes().sum::<usize>());
+        let mut first = state.first;
+        for size in state.events.iter().map(|kept| kept.event.size()).chain(sizes()) {
+            if events <= 1 || (events <= self.limits.events && bytes <= self.limits.bytes) {
+                break;
+            }
+            (events, bytes, first) = (events - 1, bytes - size, first + 1);
+        }
+        first
+    }
+
+    /// For a follower: what lies between is not to be had. The next event is `first`.
+    pub(crate) fn skip_to(&self, first: u64, step: Step, totals: Totals) {
+        let mut state = self.lock();
+        let gone = std::mem::take(&mut state.bytes);
+        state.events.clear();
+        state.first = first;
+        state.step_before = step;
+        state.totals = totals;
+        let wakers = state.wakers();
+        drop(state);
+        self.usage.change(0, gone);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// For a follower: what the store says was let go in all. (What this log lets go does not count there.)
+    pub(crate) fn set_trimmed(&self, totals: Totals) {
+        let mut state = self.lock();
+        if totals.trimmed >= state.totals.trimmed {
+            state.totals.trimmed = totals.trimmed;
+            state.totals.trimmed_bytes = totals.trimmed_bytes;
+        }
+    }
+
+    /// The first event in this log itself.
+    pub(crate) fn first(&self) -> u64 {
+        self.lock().first
+    }
+
+    /// The last event in this log itself, whatever the store may hold behind it.
+    pub(crate) fn last(&self) -> u64 {
+        self.lock().last()
+    }
+
+    /// Hands something to the first client, in its place behind the newest event; to nobody once that one has gone.
+    pub(crate) fn pass(&self, passing: Passing) {
+        let mut state = self.lock();
+        if state.first_client.is_none() {
+            return;
+        }
+        let after = state.last();
+        state.passing_bytes += passing.size();
+        state.passing.push_back((after, passing));
+        let wakers = state.wakers();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// The stream is over. The first end counts.
+    pub(crate) fn finish(&self, status: EndStatus, now: u64) {
+        let mut state = self.lock();
+        if state.end.is_none() {
+            state.end = Some(status);
+            state.updated_at = now;
+        }
+        let wakers = state.wakers();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// The source is gone, and the stream's end with it: readers end abruptly, so that their clients come again.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.lock();
+        state.abandoned = true;
+        let wakers = state.wakers();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    pub(crate) fn set_snapshot(&self, snapshot: Arc<Snapshot>) {
+        self.lock().snapshot = Some(snapshot);
+    }
+
+    /// Ready with how much the source may add: it is within the limits of the furthest reader, or there is none.
+    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<Limits> {
+        let mut state = self.lock();
+        let room = state.room(self.limits);
+        let was_held_back = std::mem::replace(&mut state.held_back, room.is_none());
+        if state.held_back {
+            if !was_held_back {
+                state.slots.iter_mut().flatten().for_each(|slot| slot.moved = false);
+            }
+            state.source = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(room)
+    }
+
+    /// Ready with the number of kicks once it differs from `seen`: somebody came, went, or asked the source to look.
+    pub(crate) fn poll_kick(&self, seen: u32, cx: &Context<'_>) -> Poll<u32> {
+        let mut state = self.lock();
+        if state.kicks != seen {
+            return Poll::Ready(state.kicks);
+        }
+        match &mut state.source {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Makes the source look at what has changed around it.
+    pub(crate) fn kick(&self) {
+        let mut state = self.lock();
+        state.kicks = state.kicks.wrapping_add(1);
+        let source = state.source.take();
+        drop(state);
+        if let Some(waker) = source {
+            waker.wake();
+        }
+    }
+
+    /// Lets those readers go that have not moved since the source was held back, or since the last call; they no
+    /// longer hold it back.
+    /// The first client, let go in the middle of what passes, loses that.
+    pub(crate) fn let_stalled_go(&self) -> usize {
+        let mut state = self.lock();
+        let mut stalled = 0;
+        let first_client = state.first_client;
+        let mut drop_passing = false;
+        for (at, slot) in state.slots.iter_mut().enumerate() {
+            let Some(slot) = slot else { continue };
+            if !std::mem::take(&mut slot.moved) && !slot.let_go {
+                slot.let_go = true;
+                stalled += 1;
+                drop_passing |= first_client == Some(at);
+            }
+        }
+        if drop_passing {
+            state.drop_passing();
+        }
+        stalled
+    }
+
+    /// Up to `events` events (and some `bytes`) behind `after`, for the store.
+    pub(crate) fn copy_after(&self, after: u64, events: usize, bytes: usize) -> Stretch {
+        let state = self.lock();
+        let first = state.first.max(after + 1);
+        let at = usize::try_from(first - state.first).unwrap_or(usize::MAX);
+        let (step_before, bytes_before) = match at.checked_sub(1).and_then(|before| state.events.get(before)) {
+            Some(kept) => (kept.event.step.clone(), kept.upto),
+            None => (state.step_before.clone(), state.totals.bytes - state.bytes as u64),
+        };
+        let mut room = bytes;
+        let mut taken = Vec::new();
+        for Kept { event, .. } in state.events.iter().skip(at).take(events) {
+            let size = event.size();
+            if size > room && !taken.is_empty() {
+                break;
+            }
+            room = room.saturating_sub(size);
+            taken.push(event.clone());
+        }
+        Stretch { first, step_before, bytes_before, events: taken }
+    }
+
+    pub(crate) fn set_safe(&self) {
+        self.safe.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks for the memory of a log that is over and in the store.
+    pub(crate) fn release(&self) {
+        if self.safe.load(Ordering::Relaxed) && !self.released.swap(true, Ordering::Relaxed) {
+            self.kick();
+        }
+    }
+
+    pub(crate) fn is_released(&self) -> bool {
+        self.released.load(Ordering::Relaxed)
+    }
+}

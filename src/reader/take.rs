@@ -1,0 +1,181 @@
+//! Where a reader takes its events from: the live log, or the store for what that has let go.
+
+use super::{Reader, Step};
+use crate::{
+    EventIds,
+    control::GapReason,
+    live::{Found, Passing},
+    store::{Chunk, Page, Snapshot, StoreError},
+};
+use futures_util::future::BoxFuture;
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::time::Instant;
+
+/// About what an id line adds to an event.
+const ID_BYTES: usize = 96;
+
+/// What is being fetched from the store for a reader that is behind the live log.
+pub(super) enum Fetch {
+    None,
+    Page(BoxFuture<'static, Result<Option<Page>, StoreError>>),
+    /// The snapshot that may stand in for the gap up to this seq.
+    Snapshot(u64, BoxFuture<'static, Result<Option<Snapshot>, StoreError>>),
+}
+
+impl Reader {
+    pub(super) fn step(&mut self, cx: &mut Context<'_>) -> Step {
+        if !self.in_part && self.is_replayed() {
+            return self.close_replay();
+        }
+        if let Some(chunk) = self.chunks.pop_front() {
+            self.chunk(&chunk);
+            return Step::On;
+        }
+        if let Some(step) = self.poll_fetch(cx) {
+            return step;
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        let found = self.place.poll_read(self.claims.seq, &mut batch, cx);
+        let step = match found {
+            Poll::Pending => Step::Wait,
+            // It was let go for stalling, and with it the rest of what it is in the middle of.
+            Poll::Ready(Found::Events) if self.in_part => self.cut(),
+            Poll::Ready(Found::Events) => {
+                // One look at the clock for the whole batch: tokens live for minutes.
+                self.claims.expires_at = self.node.now() + crate::clock::millis(self.node.settings.token_ttl);
+                self.out.reserve(batch.iter().map(|event| event.size() + ID_BYTES).sum());
+                for event in &batch {
+                    self.event(event);
+                    self.reach_live();
+                }
+                // An id of the handler's own is no token.
+                if self.node.settings.event_ids != EventIds::Off && batch.iter().any(|event| !event.has_id) {
+                    self.signed_at = Instant::now();
+                }
+                Step::On
+            }
+            Poll::Ready(Found::Passing(passing)) => {
+                self.pass(&passing);
+                Step::On
+            }
+            Poll::Ready(Found::Behind(first)) => {
+                self.behind(first);
+                Step::On
+            }
+            Poll::Ready(Found::End(_)) if self.in_part => self.cut(),
+            Poll::Ready(Found::End(status)) => {
+                self.finish(status);
+                Step::On
+            }
+            Poll::Ready(Found::Abandoned) => self.cut(),
+        };
+        batch.clear();
+        // What a burst has grown is given back, so that an idle stream costs next to nothing.
+        self.batch = if batch.capacity() > 16 { Vec::new() } else { batch };
+        step
+    }
+
+    pub(super) fn pass(&mut self, passing: &Passing) {
+        match passing {
+            Passing::Comment(bytes) => {
+                // A comment that is too large to be held comes in pieces, too.
+                self.in_part = !matches!(bytes.last(), Some(b'\n' | b'\r'));
+                self.out.extend_from_slice(bytes);
+            }
+            Passing::Part(bytes) => {
+                self.in_part = true;
+                self.out.extend_from_slice(bytes);
+            }
+            Passing::PartEnd { eol, has_id } => {
+                self.in_part = false;
+                self.claims.seq += 1;
+                self.claims.expires_at = self.node.now() + crate::clock::millis(self.node.settings.token_ttl);
+                if self.node.settings.event_ids != EventIds::Off && !has_id {
+                    self.signed_at = Instant::now();
+                }
+                self.end_event(eol.as_bytes(), *has_id);
+            }
+            // Its client is in the middle of something: nothing can follow but the end of the connection.
+            Passing::BrokenOff => drop(self.cut()),
+        }
+    }
+
+    /// The live log begins at `first`, behind the next event: what lies between comes from the store, from a
+    /// snapshot, or not at all.
+    pub(super) fn behind(&mut self, first: u64) {
+        if self.in_part {
+            self.cut();
+            return;
+        }
+        let log = self.place.log();
+        match log.summary().snapshot {
+            Some(snapshot) if snapshot.seq + 1 >= first => self.stand_in(&snapshot),
+            _ if log.recorded => self.gap(self.claims.seq + 1, first - 1, GapReason::Trimmed),
+            _ => self.fetch = Fetch::Page(Arc::clone(&self.node.store).page(log.id, self.claims.seq)),
+        }
+    }
+
+    pub(super) fn stand_in(&mut self, snapshot: &Snapshot) {
+        self.node.telemetry.partial_recovery(self.claims.request_id, "state");
+        self.show(snapshot);
+        self.reach_live();
+    }
+
+    pub(super) fn poll_fetch(&mut self, cx: &mut Context<'_>) -> Option<Step> {
+        match &mut self.fetch {
+            Fetch::None => None,
+            Fetch::Page(reply) => {
+                let Poll::Ready(page) = reply.as_mut().poll(cx) else { return Some(Step::Wait) };
+                self.fetch = Fetch::None;
+                Some(match page {
+                    Ok(Some(page)) => self.page(page),
+                    // The log is gone or out of reach. Its writer may heal it: the client comes again.
+                    Ok(None) | Err(_) => self.cut(),
+                })
+            }
+            Fetch::Snapshot(to, reply) => {
+                let to = *to;
+                let Poll::Ready(snapshot) = reply.as_mut().poll(cx) else { return Some(Step::Wait) };
+                self.fetch = Fetch::None;
+                match snapshot {
+                    Ok(Some(snapshot)) if snapshot.seq >= to => self.stand_in(&snapshot),
+                    _ => self.gap(self.claims.seq + 1, to, GapReason::Trimmed),
+                }
+                Some(Step::On)
+            }
+        }
+    }
+
+    pub(super) fn page(&mut self, page: Page) -> Step {
+        let next = self.claims.seq + 1;
+        // A page without an event behind the cursor (there may be an end in it) says that they are gone.
+        let first = match page.chunks.iter().find(|chunk| chunk.last() >= next) {
+            Some(chunk) => chunk.first,
+            None => self.place.log().first(),
+        };
+        if first > next {
+            // The chunks are fetched again behind the gap: a snapshot may reach beyond them.
+            let snapshot = Arc::clone(&self.node.store).snapshot(self.claims.request_id);
+            self.fetch = Fetch::Snapshot(first - 1, snapshot);
+        } else {
+            self.chunks = page.chunks.into();
+        }
+        Step::On
+    }
+
+    pub(super) fn chunk(&mut self, chunk: &Chunk) {
+        let next = self.claims.seq + 1;
+        if chunk.first > next {
+            self.gap(next, chunk.first - 1, GapReason::Lost);
+        }
+        self.claims.expires_at = self.node.now() + crate::clock::millis(self.node.settings.token_ttl);
+        let known = usize::try_from(self.claims.seq + 1 - chunk.first).unwrap_or(usize::MAX);
+        for event in chunk.events.iter().skip(known) {
+            self.event(event);
+            self.reach_live();
+        }
+    }
+}
