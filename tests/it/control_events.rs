@@ -132,38 +132,25 @@ async fn half_a_tokens_life_without_an_id_brings_a_fresh_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_event_also_comes_where_events_carry_no_ids() {
-    let handler = Handler::new();
-    let layer = layer().clock(clock()).token_ttl(60 * SECOND).event_ids(EventIds::Off);
-    let mut reply = call(handler.router().layer(layer), get_stream()).await;
-    reply.phase("open").await;
-    let told = handler.told().await;
-    let start = Instant::now();
-    for number in 1..=5 {
-        tokio::time::advance(5 * SECOND).await;
-        told.count([number]);
-        assert_eq!(reply.event().await.data, number.to_string());
+async fn a_token_event_also_comes_where_events_carry_no_token() {
+    for (ids, own) in [(EventIds::Off, ""), (EventIds::Preserve, "id: own\n")] {
+        let handler = Handler::new();
+        let layer = layer().clock(clock()).token_ttl(60 * SECOND).event_ids(ids);
+        let mut reply = call(handler.router().layer(layer), get_stream()).await;
+        reply.phase("open").await;
+        let told = handler.told().await;
+        let start = Instant::now();
+        for number in 1..=5 {
+            tokio::time::advance(5 * SECOND).await;
+            told.send(format!("{own}data: {number}\n\n"));
+            let event = reply.event().await;
+            assert_eq!((event.data, event.id.is_some()), (number.to_string(), ids == EventIds::Preserve));
+        }
+        let event = reply.event().await;
+        assert_eq!(event.phase().as_deref(), Some("token"), "{ids:?}");
+        assert_eq!(event.id.is_some(), ids == EventIds::Preserve);
+        assert_eq!(start.elapsed(), 30 * SECOND);
     }
-    let event = reply.event().await;
-    assert_eq!((event.phase().as_deref(), event.id), (Some("token"), None));
-    assert_eq!(start.elapsed(), 30 * SECOND);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_token_event_also_comes_where_events_carry_none_but_the_handlers_ids() {
-    let handler = Handler::new();
-    let layer = layer().clock(clock()).token_ttl(60 * SECOND).event_ids(EventIds::Preserve);
-    let mut reply = call(handler.router().layer(layer), get_stream()).await;
-    reply.phase("open").await;
-    let told = handler.told().await;
-    let start = Instant::now();
-    for number in 1..=5 {
-        tokio::time::advance(5 * SECOND).await;
-        told.send(format!("id: {number}\ndata: {number}\n\n"));
-        assert_eq!(reply.event().await.id, Some(number.to_string()));
-    }
-    assert_eq!(reply.event().await.phase().as_deref(), Some("token"));
-    assert_eq!(start.elapsed(), 30 * SECOND);
 }
 
 /// A stream of two events with a silence between, whole.
