@@ -1,8 +1,9 @@
 //! This test binary, started again as a node: an axum server whose handler counts, under the layer, on Redis.
 
+use crate::redis_server::signal;
 use axum::{Router, extract::Query, response::Sse, response::sse::Event, routing::any};
 use futures_util::{StreamExt as _, stream};
-use std::{convert::Infallible, net::SocketAddr, process::Stdio, time::Duration};
+use std::{io::Error, net::SocketAddr, process::Stdio, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     net::TcpListener,
@@ -12,20 +13,36 @@ use tower_resume::{ResumeLayer, store::AnyStore};
 
 const TOLD: &str = "TOWER_RESUME_TEST_NODE";
 
-/// `?n=` events, one each `?pace=` milliseconds, each with its number.
-#[derive(serde::Deserialize)]
+/// `?n=` events, one each `?pace=` milliseconds, each with its number. Event `hush_at` comes `hush` milliseconds late;
+/// in the place of `fail_at` the body fails, and in that of `panic_at` it panics.
+#[derive(Clone, Copy, Default, serde::Deserialize)]
+#[serde(default)]
 struct Count {
     n: u64,
-    #[serde(default)]
     pace: u64,
+    pad: usize,
+    hush_at: u64,
+    hush: u64,
+    fail_at: u64,
+    panic_at: u64,
 }
 
-async fn count(Query(count): Query<Count>) -> Sse<impl stream::Stream<Item = Result<Event, Infallible>>> {
+/// The data of an event: its number, and with a `pad` a second line of so many bytes.
+pub fn said(number: u64, pad: usize) -> String {
+    if pad == 0 { number.to_string() } else { format!("{number}\n{}", "x".repeat(pad)) }
+}
+
+async fn count(Query(count): Query<Count>) -> Sse<impl stream::Stream<Item = Result<Event, Error>>> {
     Sse::new(stream::iter(1..=count.n).then(move |number| async move {
-        if count.pace > 0 {
-            tokio::time::sleep(Duration::from_millis(count.pace)).await;
+        let hush = if number == count.hush_at { count.hush } else { 0 };
+        if count.pace + hush > 0 {
+            tokio::time::sleep(Duration::from_millis(count.pace + hush)).await;
         }
-        Ok(Event::default().event("count").data(format!("{number}")))
+        assert_ne!(number, count.panic_at, "a handler that panics");
+        if number == count.fail_at {
+            return Err(Error::other("a body that fails"));
+        }
+        Ok(Event::default().event("count").data(said(number, count.pad)))
     }))
 }
 
@@ -84,5 +101,14 @@ impl Node {
     /// Kills the process at once.
     pub async fn kill(&mut self) {
         self.child.kill().await.unwrap();
+    }
+
+    /// Stops it in its tracks: connections stay, nobody answers.
+    pub async fn pause(&self) {
+        signal("-STOP", &self.child).await;
+    }
+
+    pub async fn go_on(&self) {
+        signal("-CONT", &self.child).await;
     }
 }

@@ -146,7 +146,7 @@ impl RedisServer {
         }
     }
 
-    /// Starts it on its port again, empty. Whether it is installed at all.
+    /// Starts it on its port again, empty, or with what the last `SAVE` has written. Whether it is installed at all.
     pub(crate) async fn restart(&mut self) -> bool {
         self.kill().await;
         if !self.launch().await {
@@ -158,17 +158,11 @@ impl RedisServer {
 
     /// Stops it in its tracks: connections stay, nobody answers.
     pub(crate) async fn pause(&self) {
-        self.signal("-STOP").await;
+        signal("-STOP", self.child.as_ref().expect("a server that runs")).await;
     }
 
     pub(crate) async fn resume(&self) {
-        self.signal("-CONT").await;
-    }
-
-    async fn signal(&self, signal: &str) {
-        let id = self.child.as_ref().and_then(Child::id).expect("a server that runs").to_string();
-        let status = Command::new("kill").args([signal, &id]).status().await.expect("kill");
-        assert!(status.success(), "kill {signal} {id}: {status}");
+        signal("-CONT", self.child.as_ref().expect("a server that runs")).await;
     }
 
     /// Sends one command over a connection of its own.
@@ -220,6 +214,13 @@ impl Drop for RedisServer {
         }
         let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+/// Sends a process a signal.
+pub(crate) async fn signal(signal: &str, child: &Child) {
+    let id = child.id().expect("a process that runs").to_string();
+    let status = Command::new("kill").args([signal, &id]).status().await.expect("kill");
+    assert!(status.success(), "kill {signal} {id}: {status}");
 }
 
 async fn free_port() -> u16 {

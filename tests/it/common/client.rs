@@ -1,4 +1,5 @@
 //! A client that sees heads, bytes and how a body ends; one connection a request, dropped with it.
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use super::{Item, Parser, SseEvent};
 use bytes::Bytes;
@@ -22,12 +23,13 @@ pub struct Request {
     request: http::request::Builder,
     body: Bytes,
     http2: bool,
+    patience: Duration,
 }
 
 impl Request {
     pub fn new(addr: SocketAddr, method: Method, path: &str) -> Self {
         let request = http::Request::builder().method(method).uri(format!("http://{addr}{path}"));
-        Self { addr, request, body: Bytes::new(), http2: false }
+        Self { addr, request, body: Bytes::new(), http2: false, patience: PATIENCE }
     }
 
     pub fn get(addr: SocketAddr, path: &str) -> Self {
@@ -53,29 +55,46 @@ impl Request {
         self
     }
 
+    /// How long the head, and each piece of the body, may take.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     pub async fn send(self) -> Reply {
-        let io = TcpStream::connect(self.addr).await.expect("a server");
-        self.send_over(io).await
+        self.ask().await.expect("a response")
     }
 
     /// Sends it over a connection of the test's own making.
     pub async fn send_over(self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Reply {
-        let io = TokioIo::new(io);
+        self.ask_over(io).await.expect("a response")
+    }
+
+    /// Sends it to a server that may not be there, or may go before it has answered.
+    pub async fn ask(self) -> Result<Reply, Box<dyn Error + Send + Sync>> {
+        let io = TcpStream::connect(self.addr).await?;
+        self.ask_over(io).await
+    }
+
+    async fn ask_over(
+        self,
+        io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<Reply, Box<dyn Error + Send + Sync>> {
+        let (io, patience) = (TokioIo::new(io), self.patience);
         let request = self.request.header("host", self.addr.to_string()).body(Full::new(self.body)).unwrap();
         let (response, connection) = if self.http2 {
-            let (mut sender, connection) =
-                hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+            let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await?;
             let connection = tokio::spawn(async move { drop(connection.await) });
-            (timeout(PATIENCE, sender.send_request(request)).await, connection)
+            (timeout(patience, sender.send_request(request)).await, connection)
         } else {
-            let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
             let connection = tokio::spawn(async move { drop(connection.await) });
-            (timeout(PATIENCE, sender.send_request(request)).await, connection)
+            (timeout(patience, sender.send_request(request)).await, connection)
         };
-        let response = response.expect("a response in time").expect("a response");
-        let mut reply = Reply::of(response);
+        let mut reply = Reply::of(response.expect("a response in time")?);
         reply.connection = Some(connection);
-        reply
+        reply.patience = patience;
+        Ok(reply)
     }
 }
 
@@ -109,6 +128,7 @@ pub struct Reply {
     pub version: http::Version,
     body: UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>,
     connection: Option<JoinHandle<()>>,
+    patience: Duration,
     parser: Parser,
     items: VecDeque<Item>,
     /// All bytes so far.
@@ -137,6 +157,7 @@ impl Reply {
             version: head.version,
             body: body.map_err(Into::into).boxed_unsync(),
             connection: None,
+            patience: PATIENCE,
             parser: Parser::default(),
             items: VecDeque::new(),
             bytes: Vec::new(),
@@ -155,7 +176,7 @@ impl Reply {
     /// The next piece of the body.
     pub async fn frame(&mut self) -> Result<Bytes, Ended> {
         loop {
-            return match timeout(PATIENCE, self.body.frame()).await.expect("a frame in time") {
+            return match timeout(self.patience, self.body.frame()).await.expect("a frame in time") {
                 None => Err(Ended::Clean),
                 Some(Err(_)) => Err(Ended::Abrupt),
                 Some(Ok(frame)) => match frame.into_data() {

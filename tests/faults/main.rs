@@ -1,0 +1,33 @@
+//! Faults, one a test, against real processes: nodes that are this binary started again, a `redis-server` of each test's
+//! own, and proxies between them. Each prints its row of a table:
+//! `cargo test --all-features --test faults -- --nocapture | grep '^|'`.
+#![cfg(feature = "redis")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    unreachable_pub,
+    dead_code,
+    unused_imports,
+    missing_docs,
+    missing_debug_implementations,
+    reason = "test code"
+)]
+
+#[path = "../it/common/mod.rs"]
+mod common;
+#[path = "../nodes/node.rs"]
+mod node;
+#[path = "../redis_server/mod.rs"]
+mod redis_server;
+
+mod client;
+mod ledger;
+mod load;
+mod logs;
+mod proxy;
+mod row;
+mod scene;
+mod sick_store;

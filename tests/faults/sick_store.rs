@@ -1,0 +1,168 @@
+//! A sick Redis. Connected clients notice nothing, a resume elsewhere is served rightly or told to come back, and once
+//! Redis is well it holds every stream again, whole.
+
+use crate::{
+    load::{Load, Shape},
+    row::Row,
+    scene::Scene,
+};
+use std::time::Duration;
+
+const STREAMS: usize = 12;
+
+/// Streams under way, with a good part of each in Redis.
+async fn under_way(scene: &Scene) -> Load {
+    under_way_with(scene, Shape::default()).await
+}
+
+async fn under_way_with(scene: &Scene, shape: Shape) -> Load {
+    let mut load = Load::new(scene, shape);
+    load.begin(STREAMS).await;
+    load.reach(20).await;
+    load
+}
+
+/// While the fault is on: more streams begin, clients come late, and events go on to arrive.
+async fn meanwhile(load: &mut Load) {
+    load.begin(4).await;
+    load.latecomers();
+    load.flow(25).await;
+}
+
+/// The fault is over.
+async fn after(mut load: Load, scene: &Scene, fault: &'static str) {
+    load.healed(&scene.probe).await;
+    let row = load.finish(fault, &scene.probe).await;
+    row.check();
+    assert_eq!(row.gapped, 0, "all of it can be healed: {row:?}");
+}
+
+#[tokio::test]
+async fn redis_is_killed_and_comes_back_empty() {
+    let Some(mut scene) = Scene::start().await else { return };
+    let mut load = under_way(&scene).await;
+    scene.redis.kill().await;
+    meanwhile(&mut load).await;
+    scene.redis.restart().await;
+    after(load, &scene, "Redis killed, back empty").await;
+}
+
+#[tokio::test]
+async fn redis_is_killed_and_comes_back_with_an_old_dump() {
+    let Some(mut scene) = Scene::start().await else { return };
+    let mut load = under_way(&scene).await;
+    scene.redis.cli(&["SAVE"]).await;
+    load.flow(25).await;
+    scene.redis.kill().await;
+    meanwhile(&mut load).await;
+    scene.redis.restart().await;
+    after(load, &scene, "Redis killed, back with an old dump").await;
+}
+
+#[tokio::test]
+async fn redis_is_killed_and_back_at_once_with_an_old_dump() {
+    let Some(mut scene) = Scene::start().await else { return };
+    let mut load = under_way(&scene).await;
+    scene.redis.cli(&["SAVE"]).await;
+    load.flow(25).await;
+    scene.redis.kill().await;
+    scene.redis.restart().await;
+    load.latecomers();
+    after(load, &scene, "Redis restarted at once with an old dump").await;
+}
+
+#[tokio::test]
+async fn redis_is_paused() {
+    let Some(scene) = Scene::start().await else { return };
+    let mut load = under_way(&scene).await;
+    scene.redis.pause().await;
+    meanwhile(&mut load).await;
+    load.flow(90).await;
+    scene.redis.resume().await;
+    after(load, &scene, "Redis paused for 5 s").await;
+}
+
+#[tokio::test]
+async fn redis_is_flushed() {
+    let Some(scene) = Scene::start().await else { return };
+    let mut load = under_way(&scene).await;
+    scene.redis.cli(&["FLUSHALL"]).await;
+    load.latecomers();
+    after(load, &scene, "Redis flushed, no connection lost").await;
+}
+
+#[tokio::test]
+async fn redis_is_out_of_memory() {
+    let Some(scene) = Scene::start().await else { return };
+    let mut load = under_way(&scene).await;
+    scene.redis.cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
+    scene.redis.cli(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    meanwhile(&mut load).await;
+    scene.redis.cli(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    after(load, &scene, "Redis out of memory (noeviction)").await;
+}
+
+#[tokio::test]
+async fn redis_has_no_replica_to_write_to() {
+    let Some(scene) = Scene::start().await else { return };
+    let mut load = under_way(&scene).await;
+    scene.redis.cli(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
+    meanwhile(&mut load).await;
+    scene.redis.cli(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
+    after(load, &scene, "Redis refuses writes (NOREPLICAS)").await;
+}
+
+#[tokio::test]
+async fn redis_is_read_only() {
+    let Some(scene) = Scene::start().await else { return };
+    let mut load = under_way(&scene).await;
+    scene.redis.cli(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    meanwhile(&mut load).await;
+    scene.redis.cli(&["REPLICAOF", "NO", "ONE"]).await;
+    after(load, &scene, "Redis read-only (a replica of nobody)").await;
+}
+
+#[tokio::test]
+async fn redis_is_slow() {
+    let Some(scene) = Scene::start().await else { return };
+    let mut load = under_way(&scene).await;
+    for wire in &scene.wires {
+        wire.delay(Duration::from_millis(100));
+    }
+    meanwhile(&mut load).await;
+    load.flow(90).await;
+    for wire in &scene.wires {
+        wire.clear();
+    }
+    after(load, &scene, "Redis slow (200 ms a round trip)").await;
+}
+
+#[tokio::test]
+async fn redis_is_so_slow_that_commands_time_out() {
+    let Some(scene) = Scene::start().await else { return };
+    let mut load = under_way(&scene).await;
+    for wire in &scene.wires {
+        wire.delay(Duration::from_millis(400));
+    }
+    meanwhile(&mut load).await;
+    load.flow(50).await;
+    for wire in &scene.wires {
+        wire.clear();
+    }
+    after(load, &scene, "Redis slower than the time-out (800 ms)").await;
+}
+
+#[tokio::test]
+async fn replies_of_redis_are_cut_in_the_middle_again_and_again() {
+    let Some(scene) = Scene::start().await else { return };
+    let mut load = under_way(&scene).await;
+    for wire in &scene.wires {
+        wire.cut_replies_after(1_000..30_000);
+    }
+    meanwhile(&mut load).await;
+    load.flow(90).await;
+    for wire in &scene.wires {
+        wire.clear();
+    }
+    after(load, &scene, "replies of Redis cut in the middle, repeatedly").await;
+}
