@@ -13,6 +13,7 @@ const MAX_SIZE_MB: &str = "SSE_BUFFER_MAX_SIZE_MB";
 const STATE_TTL: &str = "SSE_STATE_TTL_SEC";
 const SNAPSHOT_TTL: &str = "SSE_SNAPSHOT_TTL_SEC";
 const TOKEN_TTL: &str = "SSE_RESUME_TTL_MS";
+const COMPRESS: &str = "SSE_BUFFER_COMPRESS";
 
 /// The most that a time can be set to: a hundred years.
 const MAX_SECONDS: u64 = 100 * 366 * 24 * 3600;
@@ -30,6 +31,7 @@ impl ResumeLayer<AnyStore> {
     /// | `SSE_STATE_TTL_SEC` | seconds that a stream is kept | 900 |
     /// | `SSE_SNAPSHOT_TTL_SEC` | seconds that a snapshot is kept | 60 |
     /// | `SSE_RESUME_TTL_MS` | milliseconds that a token can be used | 900000 |
+    /// | `SSE_BUFFER_COMPRESS` | whether Redis keeps streams compressed (`true`, `false`); needs the feature `compression` | `false` |
     ///
     /// ```no_run
     /// use tower_resume::ResumeLayer;
@@ -93,14 +95,31 @@ impl<F: Fn(&str) -> Option<OsString>> Env<'_, F> {
         number.map(|number| Some(unit(number))).ok_or_else(|| bad(name, &text, "a whole number, at least 1"))
     }
 
+    fn flag(&self, name: &'static str) -> Result<bool, ConfigError> {
+        match self.text(name)?.as_deref() {
+            None | Some("false" | "0") => Ok(false),
+            Some("true" | "1") => Ok(true),
+            Some(other) => Err(bad(name, other, "`true` or `false`")),
+        }
+    }
+
     fn store(&self) -> Result<AnyStore, ConfigError> {
+        let compress = self.flag(COMPRESS)?;
+        if compress && cfg!(not(feature = "compression")) {
+            return Err(bad(COMPRESS, "true", "`false`, as tower-resume was built without the feature `compression`,"));
+        }
         match self.text(REDIS_URL)? {
             None => Ok(AnyStore::new(MemoryStore::new())),
             #[cfg(feature = "redis")]
-            Some(url) => match crate::store::RedisStore::connect(&url) {
-                Ok(store) => Ok(AnyStore::new(store)),
-                Err(error) => Err(ConfigError(Problem::Store(error))),
-            },
+            Some(url) => {
+                let config = crate::store::RedisConfig::new(&url);
+                #[cfg(feature = "compression")]
+                let config = config.compress(compress);
+                match crate::store::RedisStore::with_config(config) {
+                    Ok(store) => Ok(AnyStore::new(store)),
+                    Err(error) => Err(ConfigError(Problem::Store(error))),
+                }
+            }
             #[cfg(not(feature = "redis"))]
             Some(_) => Err(bad(REDIS_URL, "(set)", "nothing: tower-resume was built without the feature `redis`")),
         }
@@ -203,6 +222,7 @@ mod tests {
             (MAX_SIZE_MB, "NaN", "SSE_BUFFER_MAX_SIZE_MB: `NaN` given, a number of MiB above 0, such as 1.5 expected"),
             (STATE_TTL, "15m", "SSE_STATE_TTL_SEC: `15m` given, a whole number, at least 1 expected"),
             (TOKEN_TTL, "0", "SSE_RESUME_TTL_MS: `0` given, a whole number, at least 1 expected"),
+            (COMPRESS, "yes", "SSE_BUFFER_COMPRESS: `yes` given, `true` or `false` expected"),
         ] {
             assert_eq!(layer(&[(name, value)]).unwrap_err().to_string(), text);
         }

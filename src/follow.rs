@@ -5,7 +5,7 @@ use crate::{
     Step,
     live::{LiveLog, Stretch},
     node::Node,
-    store::{Chunk, Opened, Page, Pushed},
+    store::{Chunk, Opened, Page, Pushed, StoreErrorKind},
 };
 use std::{
     future::poll_fn,
@@ -134,6 +134,11 @@ impl Follower {
                             if looked - *gone_since.get_or_insert(looked) >= GONE {
                                 return;
                             }
+                        }
+                        // It will not get better by being looked at: clients come again, to another node perhaps.
+                        Err(error) if error.kind() == StoreErrorKind::Corrupt => {
+                            self.node.telemetry.store_failed(log.id, &error);
+                            return;
                         }
                         // The store is away: what this node has is served, and the rest when it is back.
                         Err(_) => {

@@ -14,7 +14,7 @@ use crate::{
     request::{Ask, Carrier, Mode},
     response::{Recorded, degraded_head, resumed_head},
     settings::ControlEvents,
-    store::{Opened, Snapshot, StreamHead, Tail, Totals},
+    store::{Opened, Snapshot, StoreError, StoreErrorKind, StreamHead, Tail, Totals},
     token::{Cursor, Signer, TokenError},
 };
 use bytes::Bytes;
@@ -150,12 +150,12 @@ impl Resume {
         }
         let after = self.from.unwrap_or(self.claims.seq);
         match Arc::clone(&node.store).open(id, after).await {
-            Err(_) => return Err(ResumeError::StoreUnavailable),
+            Err(error) => return Err(self.failed(node, &error)),
             Ok(Some(opened)) => return Ok(Found::Stored(Box::new(opened))),
             Ok(None) => {}
         }
         match Arc::clone(&node.store).snapshot(id).await {
-            Err(_) => Err(ResumeError::StoreUnavailable),
+            Err(error) => Err(self.failed(node, &error)),
             Ok(Some(snapshot)) if snapshot.status.is_some() => Ok(Found::Remains(snapshot)),
             Ok(_) if self.may_be_on_its_way(node) => Err(ResumeError::StoreUnavailable),
             Ok(_) => {
@@ -163,6 +163,15 @@ impl Resume {
                 Err(ResumeError::StreamExpired)
             }
         }
+    }
+
+    /// A store that is away reports itself. What it holds and nobody here can read is reported where it is met; the
+    /// client comes again, as another node may be able to.
+    fn failed(&self, node: &Node, error: &StoreError) -> ResumeError {
+        if error.kind() == StoreErrorKind::Corrupt {
+            node.telemetry.store_failed(self.claims.request_id, error);
+        }
+        ResumeError::StoreUnavailable
     }
 
     /// Whether another node may not have written this stream yet. (Whether that node lives is asked here, too, once

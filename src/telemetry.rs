@@ -202,7 +202,8 @@ impl Telemetry {
     }
 
     pub(crate) fn store_failed(&self, request_id: RequestId, error: &StoreError) {
-        report!(warn, StoreFailed, %request_id, kind = ?error.kind(), error = %error);
+        let cause = error.source().map(tracing::field::display);
+        report!(warn, StoreFailed, %request_id, kind = ?error.kind(), error = %error, cause);
     }
 
     pub(crate) fn store_health(&self, up: bool) {

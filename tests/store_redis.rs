@@ -9,6 +9,9 @@
     reason = "test code"
 )]
 
+#[cfg(feature = "compression")]
+#[path = "store_redis/packing.rs"]
+mod packing;
 mod redis_server;
 #[path = "redis_server/writer.rs"]
 mod writer;

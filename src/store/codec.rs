@@ -1,7 +1,6 @@
-//! A chunk as bytes, for stores that keep bytes.
+//! A chunk as bytes, for stores that keep bytes; how these are packed is [`pack`]'s.
 //!
-//! The first byte is the format's version, the second says how the rest is packed (0: as it is). Then, in order,
-//! with every number a varint (7 bits a byte, low ones first) unless it says otherwise:
+//! In order, with every number a varint (7 bits a byte, low ones first) unless it says otherwise:
 //!
 //! | field | when | form |
 //! | --- | --- | --- |
@@ -15,14 +14,12 @@
 //! and for each event its flags (1 byte: line end (2 bits), `has_id`, `oversize`, priority, step), the priority (1 byte,
 //! where not 0), the step (where another than before), and its lines with their length in front.
 
-use super::{CHUNK_MAX_EVENTS, Chunk, DecodeError, Totals};
+use super::{
+    CHUNK_MAX_EVENTS, Chunk, DecodeError, Totals,
+    pack::{self, Packing},
+};
 use crate::{EndStatus, Eol, Event, NodeId, Step};
 use bytes::Bytes;
-
-/// The version of the format.
-const VERSION: u8 = 1;
-/// The only packing so far: none.
-const PLAIN: u8 = 0;
 
 const CHUNK_END: u8 = 0b0_0111;
 const CHUNK_TRIMMED: u8 = 0b0_1000;
@@ -42,13 +39,17 @@ const EVENT_ROOM: usize = 12;
 const EVENT_MIN: usize = 2;
 
 /// The chunk as bytes.
-pub(crate) fn encode(chunk: &Chunk) -> Bytes {
+pub(crate) fn encode(chunk: &Chunk, packing: &Packing) -> Bytes {
+    packing.pack(put(chunk))
+}
+
+fn put(chunk: &Chunk) -> Vec<u8> {
     let step = chunk.step_before.as_str();
     let events: usize = chunk.events.iter().map(|event| EVENT_ROOM + event.lines.len()).sum();
-    let mut out = Vec::with_capacity(CHUNK_ROOM + step.len() + events);
+    let mut out = pack::begin(CHUNK_ROOM + step.len() + events);
     let trimmed = chunk.totals.trimmed != 0 || chunk.totals.trimmed_bytes != 0;
     let flags = end_code(chunk.end) | on(CHUNK_TRIMMED, trimmed) | on(CHUNK_STEP, !step.is_empty());
-    out.extend_from_slice(&[VERSION, PLAIN, flags]);
+    out.push(flags);
     out.extend_from_slice(chunk.writer.as_bytes());
     put_number(&mut out, chunk.first);
     put_number(&mut out, chunk.at);
@@ -66,7 +67,7 @@ pub(crate) fn encode(chunk: &Chunk) -> Bytes {
         put_event(&mut out, event, before);
         before = &event.step;
     }
-    out.into()
+    out
 }
 
 fn put_event(out: &mut Vec<u8>, event: &Event, before: &Step) {
@@ -116,21 +117,21 @@ fn put_step(out: &mut Vec<u8>, step: &str) {
     out.extend_from_slice(step.as_bytes());
 }
 
-/// Reads what [`encode`] wrote. The events share the memory of `bytes`.
+/// Reads what [`encode`] wrote, and says how long it is once unpacked. The events share the memory of `bytes`, where
+/// these are as they were.
 ///
 /// Nothing in `bytes` is believed: no length is used before that many bytes are known to be there.
 ///
 /// # Errors
 ///
 /// If `bytes` are not one whole chunk, or of a version or packing that is not known here.
-pub(crate) fn decode(bytes: &Bytes) -> Result<Chunk, DecodeError> {
+pub(crate) fn decode(bytes: &Bytes, packing: &Packing) -> Result<(Chunk, usize), DecodeError> {
+    let body = packing.unpack(bytes).map_err(|error| DecodeError(error.0))?;
+    Ok((get(&body)?, body.len()))
+}
+
+fn get(bytes: &Bytes) -> Result<Chunk, DecodeError> {
     let mut from = Cursor { bytes, at: 0 };
-    if from.byte()? != VERSION {
-        return Err(DecodeError("written in a version of the format that this one cannot read"));
-    }
-    if from.byte()? != PLAIN {
-        return Err(DecodeError("packed in a way this version cannot read"));
-    }
     let flags = from.byte()?;
     if flags & !(CHUNK_END | CHUNK_TRIMMED | CHUNK_STEP) != 0 {
         return Err(DecodeError("an unknown flag"));

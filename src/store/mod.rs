@@ -12,6 +12,8 @@ mod codec;
 pub mod conformance;
 mod error;
 mod memory;
+#[cfg(any(feature = "redis", test))]
+mod pack;
 mod page;
 #[cfg(feature = "redis")]
 mod redis;

@@ -15,11 +15,14 @@ pub(crate) struct Writer<'a> {
     pub(crate) store: &'a RedisStore,
     pub(crate) id: RequestId,
     pub(crate) log: Vec<Chunk>,
+    /// What each event says.
+    pub(crate) lines: Bytes,
 }
 
 impl<'a> Writer<'a> {
     pub(crate) async fn begun(store: &'a RedisStore) -> Self {
-        let mut writer = Self { store, id: RequestId::from_bytes(fastrand::u128(..).to_be_bytes()), log: Vec::new() };
+        let id = RequestId::from_bytes(fastrand::u128(..).to_be_bytes());
+        let mut writer = Self { store, id, log: Vec::new(), lines: Bytes::from_static(b"data: x\n") };
         let begin = writer.chunk(0, None);
         assert_eq!(writer.send(Onto::Nothing(writer.head()), vec![begin.clone()]).await.unwrap(), STORED);
         writer.log.push(begin);
@@ -35,7 +38,7 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn chunk(&self, events: usize, end: Option<EndStatus>) -> Chunk {
-        let event = Event { lines: Bytes::from_static(b"data: x\n"), ..Event::default() };
+        let event = Event { lines: self.lines.clone(), ..Event::default() };
         Chunk {
             first: self.last() + 1,
             writer: self.store.node(),

@@ -6,7 +6,7 @@
 //! do, as its `SET` and `HSET` go through also where its `XADD` does not, and an append takes effect whole or not at all.
 
 use super::{
-    super::{Append, Appended, Chunk, Onto, StoreError, StreamHead, codec},
+    super::{Append, Appended, Chunk, Onto, StoreError, StreamHead, codec, pack::Packing},
     entry,
     fault::{fault, is_behind},
     keys::Keys,
@@ -24,21 +24,29 @@ const SCRIPT: &str = include_str!("append.lua");
 pub(super) async fn append(
     line: &Line,
     keys: &Keys,
+    packing: &Packing,
     append: &Append,
     sure: bool,
 ) -> Result<(Appended, Vec<Bytes>), StoreError> {
-    let encoded: Vec<Bytes> = append.chunks.iter().map(codec::encode).collect();
+    let encoded: Vec<Bytes> = append.chunks.iter().map(|chunk| codec::encode(chunk, packing)).collect();
     let appended = match (&append.onto, &*append.chunks, &*encoded) {
         (Onto::Seq(_), [chunk], [bytes]) if sure && chunk.end.is_none() && append.snapshot.is_none() => {
-            add(line, keys, append, chunk, bytes.clone()).await?
+            add(line, keys, packing, append, chunk, bytes.clone()).await?
         }
-        _ => run(line, keys, append, &encoded).await?,
+        _ => run(line, keys, packing, append, &encoded).await?,
     };
     Ok((appended, encoded))
 }
 
 /// The hot path.
-async fn add(line: &Line, keys: &Keys, append: &Append, chunk: &Chunk, bytes: Bytes) -> Result<Appended, StoreError> {
+async fn add(
+    line: &Line,
+    keys: &Keys,
+    packing: &Packing,
+    append: &Append,
+    chunk: &Chunk,
+    bytes: Bytes,
+) -> Result<Appended, StoreError> {
     let mut args = Vec::with_capacity(8);
     args.extend([keys.log(append.id), text("NOMKSTREAM")]);
     if let Some(id) = entry::trim_at(append.trim_below, chunk) {
@@ -49,13 +57,19 @@ async fn add(line: &Line, keys: &Keys, append: &Append, chunk: &Chunk, bytes: By
         Ok(Value::Null) => Ok(Appended::Diverged),
         Ok(_) => Ok(Appended::Stored { watched: false }),
         // Never taken for success: the log may hold an end, or another writer's entries.
-        Err(error) if is_behind(&error) => Ok(judge(append, last(line, keys, append.id).await?.as_ref())),
+        Err(error) if is_behind(&error) => Ok(judge(append, last(line, keys, packing, append.id).await?.as_ref())),
         Err(error) => Err(fault(&error)),
     }
 }
 
 /// Everything but the hot path.
-async fn run(line: &Line, keys: &Keys, append: &Append, encoded: &[Bytes]) -> Result<Appended, StoreError> {
+async fn run(
+    line: &Line,
+    keys: &Keys,
+    packing: &Packing,
+    append: &Append,
+    encoded: &[Bytes],
+) -> Result<Appended, StoreError> {
     let id = append.id;
     let newest = append.chunks.last();
     let end = newest.and_then(|chunk| chunk.end);
@@ -74,7 +88,7 @@ async fn run(line: &Line, keys: &Keys, append: &Append, encoded: &[Bytes]) -> Re
     args.extend([text(onto), expected, time(keep)]);
     args.push(newest.and_then(|chunk| entry::trim_at(append.trim_below, chunk)).unwrap_or_else(|| text("")));
     args.push(text(if end.is_some() { "1" } else { "0" }));
-    args.push(append.snapshot.as_ref().map_or_else(|| text(""), |snapshot| record::put_snapshot(snapshot).into()));
+    args.push(append.snapshot.as_ref().map_or_else(|| text(""), |state| record::put_snapshot(state, packing).into()));
     args.push(time(state_keep));
     args.push(Value::from(fields.len().to_string()));
     args.extend(fields);
@@ -84,7 +98,7 @@ async fn run(line: &Line, keys: &Keys, append: &Append, encoded: &[Bytes]) -> Re
     match line.eval(SCRIPT, 3, args).await.map_err(|error| fault(&error))? {
         Value::Integer(_) => Ok(Appended::Stored { watched: false }),
         Value::Null => Ok(Appended::Diverged),
-        found => Ok(judge(append, Some(&entry::chunk(found)?.0))),
+        found => Ok(judge(append, Some(&entry::chunk(found, packing)?.0))),
     }
 }
 
@@ -115,9 +129,14 @@ fn judge(append: &Append, found: Option<&Chunk>) -> Appended {
 }
 
 /// The last chunk of a log. It is read over the connection for appends, behind whatever they have sent.
-pub(super) async fn last(line: &Line, keys: &Keys, id: RequestId) -> Result<Option<Chunk>, StoreError> {
+pub(super) async fn last(
+    line: &Line,
+    keys: &Keys,
+    packing: &Packing,
+    id: RequestId,
+) -> Result<Option<Chunk>, StoreError> {
     let args = vec![keys.log(id), text("+"), text("-"), text("COUNT"), text("1")];
-    entry::only(line.call("XREVRANGE", args).await.map_err(|error| fault(&error))?)
+    entry::only(line.call("XREVRANGE", args).await.map_err(|error| fault(&error))?, packing)
 }
 
 /// A length of time in milliseconds, at least one: with 0, Redis takes a command for a mistake or a deletion.

@@ -1,6 +1,6 @@
 //! How to reach Redis.
 
-use super::super::{StoreError, StoreErrorKind};
+use super::super::{StoreError, StoreErrorKind, pack::Packing};
 use fred::{
     clients::Client,
     types::{
@@ -32,13 +32,19 @@ pub struct RedisConfig {
     url: Box<str>,
     pub(super) prefix: Box<str>,
     pub(super) command_timeout: Duration,
+    pub(super) packing: Packing,
 }
 
 impl RedisConfig {
     /// Redis at this URL: `redis://[[user:]password@]host[:port][/database]`; `rediss://` for TLS, with the feature
     /// `redis-tls`. User and password are percent-encoded.
     pub fn new(url: &str) -> Self {
-        Self { url: url.into(), prefix: "tower-resume".into(), command_timeout: Duration::from_millis(500) }
+        Self {
+            url: url.into(),
+            prefix: "tower-resume".into(),
+            command_timeout: Duration::from_millis(500),
+            packing: Packing::default(),
+        }
     }
 
     /// What all keys and channels begin with. Services that share a Redis, and are to stay apart, need one each.
@@ -51,6 +57,18 @@ impl RedisConfig {
     /// How long a command may take before it counts as failed, at least 1 ms. Defaults to 500 ms.
     pub fn command_timeout(mut self, timeout: Duration) -> Self {
         self.command_timeout = timeout.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Whether chunks and snapshots are compressed, by LZ4: those of 256 bytes or more that become smaller by an eighth at
+    /// least. Defaults to `false`.
+    ///
+    /// It is worth it where events are large and alike, JSON say, and Redis' memory or network is what is scarce. What is
+    /// stored says itself how it was packed: nodes may differ in this, and it can be changed at any time. But every node
+    /// has to be built with the feature `compression` before the first one compresses.
+    #[cfg(feature = "compression")]
+    pub const fn compress(mut self, compress: bool) -> Self {
+        self.packing.compress = compress;
         self
     }
 

@@ -1,7 +1,7 @@
 //! The streams that this node follows: who here waits for news of them.
 
 use super::{
-    super::{Pushed, Watch, WatchGuard, codec},
+    super::{Pushed, Watch, WatchGuard, codec, pack::Packing},
     frame::Frame,
 };
 use crate::{NodeId, RequestId};
@@ -31,6 +31,7 @@ const LEFT_MAX: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Follows {
     state: Mutex<State>,
+    packing: Packing,
     /// Told when there is something to send.
     pub(super) work: Notify,
 }
@@ -62,6 +63,10 @@ struct Waiting {
 }
 
 impl Follows {
+    pub(super) fn new(packing: Packing) -> Self {
+        Self { packing, ..Self::default() }
+    }
+
     /// Without an await inside, so the lock is short. A poisoned one still holds what it held.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -129,10 +134,15 @@ impl Follows {
 
     /// A chunk came in.
     pub(super) fn chunk(&self, id: RequestId, bytes: &Bytes) {
+        if !self.lock().streams.contains_key(&id) {
+            return;
+        }
+        // Unpacking takes its time, so it is done between two locks.
+        let decoded = codec::decode(bytes, &self.packing);
         let mut state = self.lock();
         let Some(followed) = state.streams.get_mut(&id) else { return };
-        let news = match codec::decode(bytes) {
-            Ok(chunk) => {
+        let news = match decoded {
+            Ok((chunk, _)) => {
                 for waiting in &mut followed.waiting {
                     waiting.at = waiting.at.max(chunk.last());
                 }

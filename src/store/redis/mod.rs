@@ -26,6 +26,7 @@ pub use config::RedisConfig;
 
 use super::{
     Append, Appended, Health, Onto, Opened, Page, Snapshot, Store, StoreError, StoreErrorKind, Tail, Ttl, Watch,
+    pack::Packing,
 };
 use crate::{NodeId, RequestId};
 use fault::fault;
@@ -68,6 +69,7 @@ pub struct RedisStore(Arc<Inner>);
 struct Inner {
     node: NodeId,
     keys: Keys,
+    packing: Packing,
     appends: Line,
     reader: read::Reader,
     post: Post,
@@ -93,7 +95,6 @@ impl RedisStore {
     /// # Errors
     ///
     /// If the configuration cannot be used, or outside a tokio runtime.
-    #[expect(clippy::needless_pass_by_value, reason = "a configuration is made for one store")]
     pub fn with_config(config: RedisConfig) -> Result<Self, StoreError> {
         let parsed = config.parse()?;
         let runtime = Handle::try_current().map_err(|_| {
@@ -103,9 +104,10 @@ impl RedisStore {
         let (appends, reads, subscriber) = (line()?, line()?, line()?);
         let node = NodeId::random();
         let keys = Keys::new(&config.prefix);
+        let packing = config.packing;
         let post = Post { keys: keys.clone(), line: appends.clone() };
         let (pulse, needed) = (Arc::new(pulse::Pulse::new()), Arc::<Notify>::default());
-        let (writes, follows) = (Arc::<writes::Writes>::default(), Arc::<follows::Follows>::default());
+        let (writes, follows) = (Arc::<writes::Writes>::default(), Arc::new(follows::Follows::new(packing.clone())));
         let inbox = Inbox {
             node,
             line: subscriber.clone(),
@@ -125,8 +127,9 @@ impl RedisStore {
         for line in [&appends, &reads, &subscriber] {
             tasks.push(runtime.spawn(line.clone().keep()).abort_handle());
         }
-        let reader = read::Reader::new(reads, keys.clone(), config.command_timeout);
-        Ok(Self(Arc::new(Inner { node, keys, appends, reader, post, pulse, writes, follows, needed, tasks })))
+        let reader = read::Reader::new(reads, keys.clone(), packing.clone(), config.command_timeout);
+        let inner = Inner { node, keys, packing, appends, reader, post, pulse, writes, follows, needed, tasks };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Waits until Redis can be reached, but no longer than `within`; says whether it can.
@@ -147,7 +150,7 @@ impl Inner {
         // With the pulse down, Redis may be back already, with less than it had, and the epoch still the old one.
         let Health { up, epoch } = self.pulse.health();
         let sure = up && matches!(append.onto, Onto::Seq(seq) if self.writes.is_sure(id, seq, epoch));
-        let result = self.heard(append::append(&self.appends, &self.keys, &append, sure).await);
+        let result = self.heard(append::append(&self.appends, &self.keys, &self.packing, &append, sure).await);
         let (Ok((Appended::Stored { .. }, encoded)), Some(newest)) = (&result, append.chunks.last()) else {
             self.writes.failed(id);
             return result.map(|(appended, _)| appended);
@@ -218,7 +221,8 @@ impl Store for RedisStore {
     }
 
     async fn tail(&self, id: RequestId) -> Result<Option<Tail>, StoreError> {
-        let last = self.0.heard(append::last(&self.0.appends, &self.0.keys, id).await)?;
+        let Inner { appends, keys, packing, .. } = &*self.0;
+        let last = self.0.heard(append::last(appends, keys, packing, id).await)?;
         Ok(last.as_ref().map(Tail::of))
     }
 

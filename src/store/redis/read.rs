@@ -3,6 +3,7 @@
 use super::{
     super::{
         Chunk, Opened, Page, Snapshot, StoreError, StoreErrorKind, Tail,
+        pack::Packing,
         page::{PAGE_MAX_BYTES, PAGE_MAX_CHUNKS},
     },
     entry,
@@ -32,6 +33,7 @@ const CHUNKS_MIN: usize = 4;
 pub(super) struct Reader {
     line: Line,
     keys: Keys,
+    packing: Packing,
     in_flight: Semaphore,
     patience: Duration,
     /// The usual size of a chunk, by those seen lately: how many to ask for. Redis counts entries, not bytes.
@@ -39,9 +41,9 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(line: Line, keys: Keys, patience: Duration) -> Self {
+    pub(super) fn new(line: Line, keys: Keys, packing: Packing, patience: Duration) -> Self {
         let usual = AtomicUsize::new(PAGE_MAX_BYTES / PAGE_MAX_CHUNKS * 2);
-        Self { line, keys, in_flight: Semaphore::new(IN_FLIGHT), patience, usual }
+        Self { line, keys, packing, in_flight: Semaphore::new(IN_FLIGHT), patience, usual }
     }
 
     pub(super) async fn open(&self, id: RequestId, after: u64) -> Result<Option<Opened>, StoreError> {
@@ -52,7 +54,9 @@ impl Reader {
         let Ok([meta, first, entries, last]) = <[Value; 4]>::try_from(replies) else {
             return Err(corrupt("an unexpected reply"));
         };
-        let (Some(first), Some(last)) = (entry::only(first)?, entry::only(last)?) else { return Ok(None) };
+        let (Some(first), Some(last)) = (entry::only(first, &self.packing)?, entry::only(last, &self.packing)?) else {
+            return Ok(None);
+        };
         let mut page = self.cut(entries, count)?;
         if let Some(newest) = page.chunks.last() {
             page.more = (newest.last(), newest.end) != (last.last(), last.end);
@@ -94,7 +98,7 @@ impl Reader {
 
     pub(super) async fn snapshot(&self, id: RequestId) -> Result<Option<Snapshot>, StoreError> {
         let found = self.line.call("GET", vec![self.keys.snap(id)]).await.map_err(|error| fault(&error))?;
-        found.into_bytes().map(|bytes| record::snapshot(&bytes)).transpose()
+        found.into_bytes().map(|bytes| record::snapshot(&bytes, &self.packing)).transpose()
     }
 
     /// Reads entries into a page, which ends where its bytes do. `more` is right, or `true` where it is not known.
@@ -104,7 +108,7 @@ impl Reader {
         let mut chunks: Vec<Chunk> = Vec::with_capacity(found);
         let mut bytes = 0;
         for entry in entries {
-            let (chunk, len) = entry::chunk(entry)?;
+            let (chunk, len) = entry::chunk(entry, &self.packing)?;
             if !chunks.is_empty() && bytes + len > PAGE_MAX_BYTES {
                 break;
             }

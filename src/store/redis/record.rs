@@ -1,7 +1,10 @@
 //! What lies beside a log: the fields of its `meta`, and the bytes of a snapshot.
 
 use super::{
-    super::{Chunk, Snapshot, StoreError, StreamHead},
+    super::{
+        Chunk, Snapshot, StoreError, StreamHead,
+        pack::{self, Packing},
+    },
     fault::corrupt,
 };
 use crate::{EndStatus, NodeId, Step};
@@ -34,20 +37,22 @@ pub(super) fn head(fields: Value, first: &Chunk) -> StreamHead {
     StreamHead { node, started_at, correlation_id, comments }
 }
 
-/// A snapshot as bytes: version, status, seq, the step with its length, the data.
-pub(super) fn put_snapshot(snapshot: &Snapshot) -> Bytes {
+/// A snapshot as bytes: packed, version, status, seq, the step with its length, the data.
+pub(super) fn put_snapshot(snapshot: &Snapshot, packing: &Packing) -> Bytes {
     let step = snapshot.step.as_str();
-    let mut out = Vec::with_capacity(11 + step.len() + snapshot.data.len());
+    let mut out = pack::begin(11 + step.len() + snapshot.data.len());
     out.extend_from_slice(&[VERSION, status_code(snapshot.status)]);
     out.extend_from_slice(&snapshot.seq.to_be_bytes());
     out.push(u8::try_from(step.len()).unwrap_or(0));
     out.extend_from_slice(step.as_bytes());
     out.extend_from_slice(&snapshot.data);
-    out.into()
+    packing.pack(out)
 }
 
-pub(super) fn snapshot(bytes: &Bytes) -> Result<Snapshot, StoreError> {
-    parse_snapshot(bytes).ok_or_else(|| corrupt("a snapshot cannot be read"))
+pub(super) fn snapshot(bytes: &Bytes, packing: &Packing) -> Result<Snapshot, StoreError> {
+    let bad = || corrupt("a snapshot cannot be read");
+    let body = packing.unpack(bytes).map_err(|error| bad().with_source(error))?;
+    parse_snapshot(&body).ok_or_else(bad)
 }
 
 fn parse_snapshot(bytes: &Bytes) -> Option<Snapshot> {
@@ -86,12 +91,16 @@ mod tests {
         let data = Bytes::from_static(b"{\"a\":1}\n\xff");
         for status in [None, Some(EndStatus::Complete), Some(EndStatus::Error), Some(EndStatus::Cancelled)] {
             let whole = Snapshot { seq: u64::MAX, status, step: Step::new("DRAFT"), data: data.clone() };
-            let bytes = put_snapshot(&whole);
-            assert_eq!(snapshot(&bytes).unwrap(), whole);
+            let packing = Packing::default();
+            let bytes = put_snapshot(&whole, &packing);
+            assert_eq!(snapshot(&bytes, &packing).unwrap(), whole);
             for cut in 0..bytes.len() - data.len() {
-                assert!(snapshot(&bytes.slice(..cut)).is_err(), "cut at {cut}");
+                assert!(snapshot(&bytes.slice(..cut), &packing).is_err(), "cut at {cut}");
             }
         }
-        assert!(snapshot(&Bytes::from_static(b"\x02\x00........\x00")).is_err(), "another version");
+        assert!(
+            snapshot(&Bytes::from_static(b"\x01\x00\x02\x00........\x00"), &Packing::default()).is_err(),
+            "a version"
+        );
     }
 }
