@@ -2,10 +2,11 @@
 //! by what the writer pushes and, behind that, by a slow look at the log.
 
 use crate::{
-    Step,
+    EndStatus, Step,
+    death::{Verdict, Vigil},
     live::{LiveLog, Stretch},
     node::Node,
-    store::{Chunk, Opened, Page, Pushed, StoreErrorKind},
+    store::{Ask, Chunk, Opened, Page, Pushed, StoreErrorKind},
 };
 use std::{
     future::poll_fn,
@@ -17,8 +18,8 @@ use tokio::time::{Instant, sleep_until};
 
 /// How often the log is looked at when nobody pushes.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long a log that is gone is waited for: its writer may be writing it again.
-const GONE: Duration = Duration::from_secs(15);
+/// How long its writer may have said nothing before it is asked about whether it lives.
+const QUIET: Duration = Duration::from_secs(2);
 /// How long a stream that nobody reads any more is still followed: a client that was cut comes back.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -110,28 +111,35 @@ impl Follower {
     async fn run(mut self, writer: crate::NodeId, mut look: bool) {
         let log = Arc::clone(&self.log);
         let mut watch = self.node.store.watch(log.id, writer, self.last);
+        let mut vigil = Vigil::new(Arc::clone(&self.node), log.id, writer);
         let mut looked = Instant::now();
-        let mut gone_since = None;
+        let mut heard = looked;
         let mut alone_since = None;
         let mut kicks = 0;
         let mut told = true;
         loop {
             let unread = alone_since.map_or(looked + LOOK, |since: Instant| since + LINGER);
+            let suspect = vigil.due().map_or(looked + LOOK, |due| due.max(looked));
             tokio::select! {
                 // A reader that is slow holds the follower back as it would a recorder.
                 _ = poll_fn(|cx| log.poll_room(cx)), if look => {
                     looked = Instant::now();
-                    match Arc::clone(&self.node.store).page(log.id, self.last).await {
-                        Ok(Some(page)) => {
-                            gone_since = None;
-                            look = page.more;
+                    let page = Arc::clone(&self.node.store).page(log.id, self.last).await;
+                    look = page.as_ref().is_ok_and(|page| page.as_ref().is_some_and(|page| page.more));
+                    match page {
+                        Ok(Some(page)) if !page.chunks.is_empty() => {
+                            heard = looked;
+                            vigil.heard();
                             if self.page(page) && !look {
                                 return;
                             }
                         }
-                        Ok(None) => {
-                            look = false;
-                            if looked - *gone_since.get_or_insert(looked) >= GONE {
+                        Ok(Some(_)) if heard.elapsed() < QUIET => {}
+                        Ok(there) => {
+                            if there.is_none() {
+                                self.complain(&mut vigil, writer).await;
+                            }
+                            if self.look_for_writer(&mut vigil).await {
                                 return;
                             }
                         }
@@ -141,18 +149,18 @@ impl Follower {
                             return;
                         }
                         // The store is away: what this node has is served, and the rest when it is back.
-                        Err(_) => {
-                            look = false;
-                            gone_since = None;
-                        }
+                        Err(_) => vigil.blind(),
                     }
                 }
                 news = watch.news.recv(), if told => match news {
                     Some(Pushed::Chunk(chunk)) if chunk.first <= self.last + 1 && !look && self.has_room() => {
+                        heard = Instant::now();
+                        vigil.heard();
                         if self.chunk(&chunk) {
                             return;
                         }
                     }
+                    Some(Pushed::Writer { knows }) => vigil.answered(knows),
                     Some(_) => look = true,
                     // The store tells no more: the slow look asks it again.
                     None => told = false,
@@ -161,17 +169,44 @@ impl Follower {
                     kicks = seen;
                     alone_since = if log.readers() == 0 { alone_since.or_else(|| Some(Instant::now())) } else { None };
                 }
-                () = sleep_until(unread.min(looked + LOOK)) => {
+                () = sleep_until(unread.min(suspect).min(looked + LOOK)) => {
                     look = true;
                     looked = Instant::now();
                     if !std::mem::replace(&mut told, true) {
                         watch = self.node.store.watch(log.id, writer, self.last);
                     }
                     let unread = alone_since.is_some_and(|since| since.elapsed() >= LINGER);
-                    if unread && self.node.unfollow(&log, false) {
+                    // Once it looks as if the writer were dead, it is found out, also where nobody waits for it here.
+                    if unread && vigil.due().is_none() && self.node.unfollow(&log, false) {
                         return;
                     }
                 }
+            }
+        }
+    }
+
+    /// The log is gone: its writer, if it lives, does not know it yet.
+    async fn complain(&self, vigil: &mut Vigil, writer: crate::NodeId) {
+        if let Ok(knows) = Arc::clone(&self.node.store).ask(writer, self.log.id, Ask::Amiss).await {
+            vigil.answered(knows);
+        }
+    }
+
+    /// Whether the writer lives; where it does not, the stream is ended in its place. Whether nothing comes any more.
+    async fn look_for_writer(&self, vigil: &mut Vigil) -> bool {
+        if !self.node.store.is_shared() || vigil.look().await != Verdict::Dead {
+            return false;
+        }
+        match vigil.end().await {
+            // The next look finds the end in the log, behind whatever came before it.
+            Ok(Some(_)) => false,
+            Ok(None) => {
+                self.log.finish(EndStatus::Interrupted, self.node.now());
+                true
+            }
+            Err(_) => {
+                vigil.blind();
+                false
             }
         }
     }

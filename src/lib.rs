@@ -84,6 +84,7 @@ mod framer;
 mod live;
 mod writer;
 mod follow;
+mod death;
 pub mod store;
 mod reader;
 mod control;

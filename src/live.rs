@@ -10,6 +10,7 @@ mod source;
 mod state;
 
 pub(crate) use place::{Found, Place};
+pub(crate) use state::Orders;
 
 use crate::{
     EndStatus, Eol, Event, RequestId, Step,

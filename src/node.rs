@@ -2,15 +2,15 @@
 
 use crate::{
     RequestId,
-    live::LiveLog,
+    live::{LiveLog, Orders},
     pulse::Pulse,
     settings::{ControlEvents, Settings},
-    store::{Erased, Health},
+    store::{Ask, Desk, Erased, Health},
     telemetry::{self, Telemetry},
     token::{Keys, Signer, Verifier},
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -75,7 +75,12 @@ struct Streams {
     followed: HashMap<RequestId, Arc<LiveLog>>,
     /// Of the recorded ones, how many still run.
     running: usize,
+    /// Streams of other nodes whose writers may be dead, and are looked into.
+    inquests: HashSet<RequestId>,
 }
+
+/// The most streams that are looked into at a time; the others are when somebody asks again.
+const INQUESTS_MAX: usize = 1_024;
 
 pub(crate) struct Node {
     pub(crate) settings: Settings,
@@ -113,7 +118,7 @@ impl Node {
             Some(_) => {}
         }
         let health = store.health();
-        Arc::new(Self {
+        let node = Arc::new(Self {
             settings,
             store,
             keys,
@@ -124,7 +129,10 @@ impl Node {
             health,
             tending: AtomicBool::new(false),
             pulse: Pulse::new(),
-        })
+        });
+        let desk: Weak<dyn Desk> = Arc::downgrade(&(Arc::clone(&node) as Arc<dyn Desk>));
+        node.store.serve(desk);
+        node
     }
 
     fn streams(&self) -> MutexGuard<'_, Streams> {
@@ -205,6 +213,16 @@ impl Node {
         free
     }
 
+    /// Whether this stream's writer is to be looked into now, and by the caller.
+    pub(crate) fn begin_inquest(&self, id: RequestId) -> bool {
+        let mut streams = self.streams();
+        streams.inquests.len() < INQUESTS_MAX && streams.inquests.insert(id)
+    }
+
+    pub(crate) fn end_inquest(&self, id: RequestId) {
+        self.streams().inquests.remove(&id);
+    }
+
     /// Counts one more reader on this node, if the limit lets it.
     pub(crate) fn admit_reader(self: &Arc<Self>) -> Option<ReaderGuard> {
         let guard = ReaderGuard(Arc::clone(self));
@@ -250,6 +268,18 @@ impl Node {
                 }
             }
         }));
+    }
+}
+
+impl Desk for Node {
+    fn asked(&self, id: RequestId, ask: Ask) -> bool {
+        let Some(log) = self.streams().recorded.get(&id).cloned() else { return false };
+        match ask {
+            Ask::Known => {}
+            Ask::Amiss => log.order(Orders { amiss: true, ..Orders::default() }),
+            Ask::Cancel => log.order(Orders { cancel: true, ..Orders::default() }),
+        }
+        true
     }
 }
 

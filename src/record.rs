@@ -260,9 +260,30 @@ impl Recorder {
         self.node.telemetry.stream_ended(self.log.id, status, self.seq);
     }
 
-    /// Somebody came or went, or the store is back.
+    /// [`end`](Self::end), also where the application's fold panics: it is gone then, the end is not.
+    fn end_for_sure(&mut self, status: EndStatus) {
+        if catch_unwind(AssertUnwindSafe(|| self.end(status))).is_err() {
+            self.fold = None;
+            self.end(status);
+        }
+    }
+
+    /// Somebody came or went or asked for something, or the store is back.
     fn look_around(&mut self) {
         self.writer.look();
+        let orders = self.log.take_orders();
+        if orders.amiss {
+            self.writer.amiss();
+        }
+        if orders.cancel {
+            self.end_for_sure(EndStatus::Cancelled);
+        }
+        // Its own clients still get the whole stream; with none left, nobody would.
+        if let Some(status) = self.writer.fenced_as()
+            && (status == EndStatus::Cancelled || self.log.readers() == 0)
+        {
+            self.end_for_sure(status);
+        }
         let (away, now) = (self.log.readers() == 0, Instant::now());
         let watched = away && self.writer.is_watched();
         self.alone_since = if away && !watched { self.alone_since.or(Some(now)) } else { None };
@@ -287,12 +308,8 @@ impl Recorder {
             // Somebody may have come, or gone, elsewhere.
             self.look_around();
         }
-        if self.alone_since.is_some_and(is_too_long)
-            && catch_unwind(AssertUnwindSafe(|| self.end(EndStatus::Interrupted))).is_err()
-        {
-            // It was the fold that panicked: it is gone, the end is not.
-            self.fold = None;
-            self.end(EndStatus::Interrupted);
+        if self.alone_since.is_some_and(is_too_long) {
+            self.end_for_sure(EndStatus::Interrupted);
         }
     }
 
@@ -358,11 +375,13 @@ impl Future for Recorder {
 }
 
 impl Drop for Recorder {
-    /// A task that is dropped (its runtime shuts down) still finishes its stream for those who read it here.
+    /// A task that is dropped (its runtime shuts down) still finishes its stream for those who read it here, and in the
+    /// store where that needs no waiting. Elsewhere the others find that nobody knows the stream any more, and end it.
     fn drop(&mut self) {
         if !self.over {
             self.log.finish(EndStatus::Interrupted, self.node.now());
             self.node.ended();
+            self.writer.end_at_once(EndStatus::Interrupted);
         }
         self.node.forget(self.log.id);
     }

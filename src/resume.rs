@@ -6,7 +6,7 @@ use crate::{
     answers::{expires_at, no_content, refuse, refuse_with, status, wait},
     body::ResumeBody,
     clock::millis,
-    follow,
+    death, follow,
     hooks::{Authorization, Principal},
     live::{LiveLog, Place, Stretch, Summary},
     node::{KeyRing, Node},
@@ -14,14 +14,14 @@ use crate::{
     request::{Ask, Carrier, Mode},
     response::{Recorded, degraded_head, resumed_head},
     settings::ControlEvents,
-    store::{Opened, Snapshot, StoreError, StoreErrorKind, StreamHead, Tail, Totals},
+    store::{self, Opened, Snapshot, StoreError, StoreErrorKind, StreamHead, Tail, Totals},
     token::{Cursor, Signer, TokenError},
 };
 use bytes::Bytes;
 use http::{Response, StatusCode, request::Parts};
 use std::sync::Arc;
 
-/// Two lease times: a token younger than this may be of a stream whose first append is still on its way.
+/// Two lease times: a token younger than this may be of a stream whose node is yet to be heard of.
 const YOUNG_MS: u64 = 18_000;
 
 /// Answers a request that was taken for a resume.
@@ -157,7 +157,7 @@ impl Resume {
         match Arc::clone(&node.store).snapshot(id).await {
             Err(error) => Err(self.failed(node, &error)),
             Ok(Some(snapshot)) if snapshot.status.is_some() => Ok(Found::Remains(snapshot)),
-            Ok(_) if self.may_be_on_its_way(node) => Err(ResumeError::StoreUnavailable),
+            Ok(_) if self.may_come(node).await? => Err(ResumeError::StoreUnavailable),
             Ok(_) => {
                 node.telemetry.resume_expired(Some(id), "stream");
                 Err(ResumeError::StreamExpired)
@@ -174,11 +174,18 @@ impl Resume {
         ResumeError::StoreUnavailable
     }
 
-    /// Whether another node may not have written this stream yet. (Whether that node lives is asked here, too, once
-    /// nodes have leases.)
-    fn may_be_on_its_way(&self, node: &Node) -> bool {
+    /// Whether a stream that the store does not hold may yet come, or come back: its node has not written it so far, or
+    /// has to write it again, of which it is told here. A young token always has the benefit of the doubt.
+    async fn may_come(&self, node: &Node) -> Result<bool, ResumeError> {
+        let writer = self.claims.node;
+        if !node.store.is_shared() || writer == node.store.node() {
+            return Ok(false);
+        }
+        let lives = Arc::clone(&node.store).lives(writer).await.map_err(|error| self.failed(node, &error))?;
         let issued = self.claims.expires_at.saturating_sub(millis(node.settings.token_ttl));
-        node.store.is_shared() && self.claims.node != node.store.node() && node.now().saturating_sub(issued) < YOUNG_MS
+        let is_young = node.now().saturating_sub(issued) < YOUNG_MS;
+        let asked = async || Arc::clone(&node.store).ask(writer, self.claims.request_id, store::Ask::Amiss).await;
+        Ok(lives && asked().await.unwrap_or(true) || is_young)
     }
 
     /// Answers from what was found; `None` where it was given up meanwhile.
@@ -205,6 +212,9 @@ impl Resume {
                 None => log.step_at(from),
             };
             claims.step = step.unwrap_or(claims.step);
+        }
+        if self.mode != Mode::Live && opened.is_some() && summary.end.is_none() {
+            death::look_into(node, id, log.head.node);
         }
         if self.mode == Mode::Status {
             let snapshot = summary.snapshot.is_some()

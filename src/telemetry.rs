@@ -2,7 +2,7 @@
 //!
 //! No field ever holds a token, a secret or a payload.
 
-use crate::{EndStatus, RequestId, Step, control::GapReason, store::StoreError};
+use crate::{EndStatus, NodeId, RequestId, Step, control::GapReason, store::StoreError};
 use std::{
     error::Error,
     sync::atomic::{AtomicBool, Ordering},
@@ -57,6 +57,8 @@ pub enum Name {
     LogHealed,
     /// Somebody else has ended a stream of this node's.
     StreamFenced,
+    /// The node that ran a stream is dead, and the stream was ended in its place.
+    WriterDead,
     /// A reader took nothing for so long that the stream goes on without waiting for it.
     ReaderStalled,
     /// A handler's body failed or panicked.
@@ -67,7 +69,7 @@ pub enum Name {
 
 impl Name {
     /// Every name, in order.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::ResumeIssued,
         Self::ResumeAttempt,
         Self::ResumeSuccess,
@@ -88,6 +90,7 @@ impl Name {
         Self::StoreHealth,
         Self::LogHealed,
         Self::StreamFenced,
+        Self::WriterDead,
         Self::ReaderStalled,
         Self::HandlerFailed,
         Self::StreamEnded,
@@ -117,6 +120,7 @@ impl Name {
             Self::StoreHealth => "store_health",
             Self::LogHealed => "log_healed",
             Self::StreamFenced => "stream_fenced",
+            Self::WriterDead => "writer_dead",
             Self::ReaderStalled => "reader_stalled",
             Self::HandlerFailed => "handler_failed",
             Self::StreamEnded => "stream_ended",
@@ -218,6 +222,11 @@ impl Telemetry {
         report!(warn, StreamFenced, %request_id, status = status.as_str());
     }
 
+    pub(crate) fn writer_dead(&self, request_id: RequestId, node: NodeId, ended: Option<EndStatus>) {
+        let status = ended.map_or("gone", EndStatus::as_str);
+        report!(warn, WriterDead, %request_id, %node, status);
+    }
+
     pub(crate) fn reader_stalled(&self, request_id: RequestId, readers: usize) {
         report!(debug, ReaderStalled, %request_id, readers);
     }
@@ -293,6 +302,7 @@ mod tests {
                 "store_health",
                 "log_healed",
                 "stream_fenced",
+                "writer_dead",
                 "reader_stalled",
                 "handler_failed",
                 "stream_ended",

@@ -16,7 +16,7 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -26,6 +26,8 @@ const MAX_CHUNKS: usize = 64;
 /// How soon a failed append is tried again; doubled up to [`MAX_BACKOFF`]. A store that says it is back is tried at once.
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
+/// How soon a log that readers find amiss is written again for the second time: until they see it they complain again.
+const MEND_EVERY: Duration = Duration::from_secs(2);
 /// How long a stream that is over is still looked after: a store that comes back empty within it gets its log again.
 const AFTERLIFE: Duration = Duration::from_secs(60);
 
@@ -58,8 +60,8 @@ enum Footing {
     Resend,
     /// It is gone or has diverged: write it again, whole.
     Broken,
-    /// Somebody else has ended it. Nothing more can be written.
-    Fenced,
+    /// Somebody else has ended it, like this. Nothing more can be written.
+    Fenced(EndStatus),
 }
 
 pub(crate) struct Writer {
@@ -91,6 +93,9 @@ pub(crate) struct Writer {
     epoch: u64,
     /// The store has come back: what was acknowledged before may be gone.
     verify: bool,
+    /// A reader elsewhere misses something, and when that was last seen to.
+    amiss: bool,
+    mended_at: Option<Instant>,
     over_at: Option<Instant>,
     failing: bool,
     /// The store was out of reach when it last failed: once it is back, nothing is to be waited for.
@@ -130,6 +135,8 @@ impl Writer {
             backoff: MIN_BACKOFF,
             touch_at,
             verify: false,
+            amiss: false,
+            mended_at: None,
             over_at: None,
             failing: false,
             lost: false,
@@ -179,6 +186,29 @@ impl Writer {
         }
     }
 
+    /// Somebody who reads the log elsewhere finds it gone, or with a hole, that a look at its end does not show.
+    pub(crate) fn amiss(&mut self) {
+        self.amiss = true;
+    }
+
+    /// How somebody else has ended the log, where somebody has.
+    pub(crate) const fn fenced_as(&self) -> Option<EndStatus> {
+        match self.footing {
+            Footing::Fenced(status) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// Writes the end in this very moment, if the store can: there will not be another.
+    pub(crate) fn end_at_once(&mut self, status: EndStatus) {
+        self.end(status);
+        if matches!(self.flight, Flight::None) && matches!(self.footing, Footing::Firm | Footing::New) {
+            self.last = self.last.max(self.log.last());
+            self.start(Instant::now());
+            let _ = self.poll(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+
     /// Whether nothing more is to be done: the end is in the store and was looked after for a while, or cannot get there.
     pub(crate) fn is_done(&self, now: Instant) -> bool {
         let Some(over_at) = self.over_at else { return false };
@@ -187,7 +217,7 @@ impl Writer {
         }
         let settled = self.end_stored && self.footing == Footing::Firm && !self.verify;
         match self.footing {
-            Footing::Fenced => true,
+            Footing::Fenced(_) => true,
             _ if settled && !self.node.store.is_shared() => true,
             _ if settled && self.log.is_released() => true,
             _ if settled => now >= over_at + AFTERLIFE,
@@ -197,7 +227,7 @@ impl Writer {
 
     /// When [`Writer::start`] or [`Writer::is_done`] will have something new to say by themselves.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        if !matches!(self.flight, Flight::None) || self.footing == Footing::Fenced {
+        if !matches!(self.flight, Flight::None) || matches!(self.footing, Footing::Fenced(_)) {
             return None;
         }
         let state_ttl = self.node.settings.state_ttl;
@@ -221,8 +251,14 @@ impl Writer {
         if self.footing == Footing::Firm && std::mem::take(&mut self.verify) {
             self.footing = Footing::Unsure;
         }
+        if std::mem::take(&mut self.amiss)
+            && self.footing == Footing::Firm
+            && self.mended_at.is_none_or(|at| now >= at + MEND_EVERY)
+        {
+            (self.footing, self.mended_at) = (Footing::Broken, Some(now));
+        }
         match self.footing {
-            Footing::Fenced => return false,
+            Footing::Fenced(_) => return false,
             Footing::New => self.append(Onto::Nothing(self.log.head.clone())),
             Footing::Broken => self.append(Onto::Anything(self.log.head.clone())),
             Footing::Unsure => self.flight = Flight::Tail(Arc::clone(&self.node.store).tail(self.log.id)),
@@ -415,7 +451,7 @@ impl Writer {
 
     fn fenced(&mut self, status: EndStatus) {
         self.telemetry().fenced(self.log.id, status);
-        self.footing = Footing::Fenced;
+        self.footing = Footing::Fenced(status);
     }
 
     fn failed(&mut self, error: &StoreError) {

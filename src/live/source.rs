@@ -1,6 +1,6 @@
 //! The source's side of a live log: a recorder's, where the handler runs; a follower's, elsewhere.
 
-use super::{Limits, LiveLog, Passing, Stretch, state::Kept};
+use super::{Limits, LiveLog, Orders, Passing, Stretch, state::Kept};
 use crate::{
     EndStatus, Event, Step,
     store::{Snapshot, Totals},
@@ -175,6 +175,20 @@ impl LiveLog {
         if let Some(waker) = source {
             waker.wake();
         }
+    }
+
+    /// Asks something of the source.
+    pub(crate) fn order(&self, orders: Orders) {
+        let mut state = self.lock();
+        state.orders.cancel |= orders.cancel;
+        state.orders.amiss |= orders.amiss;
+        drop(state);
+        self.kick();
+    }
+
+    /// What the source has been asked since it last looked.
+    pub(crate) fn take_orders(&self) -> Orders {
+        std::mem::take(&mut self.lock().orders)
     }
 
     /// Lets those readers go that have not moved since the source was held back, or since the last call; they no

@@ -53,8 +53,18 @@ pub(super) struct State {
     pub(super) held_back: bool,
     /// Counts what the source has been asked to look at.
     pub(super) kicks: u32,
+    pub(super) orders: Orders,
     pub(super) resumes: u64,
     pub(super) recovered: u64,
+}
+
+/// What others have asked of the source, until it takes it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Orders {
+    /// Stop the handler.
+    pub(crate) cancel: bool,
+    /// The log in the store is gone, or has a hole.
+    pub(crate) amiss: bool,
 }
 
 impl State {

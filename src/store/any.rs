@@ -1,9 +1,18 @@
 //! A store whose kind is chosen at run time.
 
-use super::{Append, Appended, Health, Opened, Page, Snapshot, Store, StoreError, Tail, Ttl, Watch};
-use crate::{NodeId, RequestId};
+use super::{
+    Append, Appended, Ask, Counts, Desk, Expect, Health, Name, Opened, Page, Snapshot, Store, StoreError, Tail, Ttl,
+    Watch,
+};
+use crate::{EndStatus, NodeId, RequestId};
+use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
-use std::{fmt, future::Future, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 use tokio::sync::watch;
 
 type Reply<T> = BoxFuture<'static, Result<T, StoreError>>;
@@ -22,6 +31,19 @@ pub(crate) trait Erased: Send + Sync + 'static {
     fn touch(self: Arc<Self>, id: RequestId, ttl: Ttl) -> Reply<bool>;
     fn is_watched(&self, id: RequestId) -> bool;
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch;
+    fn lives(self: Arc<Self>, node: NodeId) -> Reply<bool>;
+    fn fence(self: Arc<Self>, id: RequestId, status: EndStatus, at: u64, ttl: Ttl) -> Reply<Option<EndStatus>>;
+    fn ask(self: Arc<Self>, node: NodeId, id: RequestId, ask: Ask) -> Reply<bool>;
+    fn serve(&self, desk: Weak<dyn Desk>);
+    fn lookup(self: Arc<Self>, name: Name) -> Reply<Option<Bytes>>;
+    fn exchange(
+        self: Arc<Self>,
+        name: Name,
+        expect: Expect,
+        value: Option<Bytes>,
+        ttl: Duration,
+    ) -> Reply<Option<Bytes>>;
+    fn count(self: Arc<Self>, id: RequestId, known: Counts, more: Counts) -> Reply<Counts>;
 }
 
 impl<S: Store> Erased for S {
@@ -71,6 +93,40 @@ impl<S: Store> Erased for S {
 
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch {
         Store::watch(self, id, writer, after)
+    }
+
+    fn lives(self: Arc<Self>, node: NodeId) -> Reply<bool> {
+        async move { Store::lives(&*self, node).await }.boxed()
+    }
+
+    fn fence(self: Arc<Self>, id: RequestId, status: EndStatus, at: u64, ttl: Ttl) -> Reply<Option<EndStatus>> {
+        async move { Store::fence(&*self, id, status, at, ttl).await }.boxed()
+    }
+
+    fn ask(self: Arc<Self>, node: NodeId, id: RequestId, ask: Ask) -> Reply<bool> {
+        async move { Store::ask(&*self, node, id, ask).await }.boxed()
+    }
+
+    fn serve(&self, desk: Weak<dyn Desk>) {
+        Store::serve(self, desk);
+    }
+
+    fn lookup(self: Arc<Self>, name: Name) -> Reply<Option<Bytes>> {
+        async move { Store::lookup(&*self, name).await }.boxed()
+    }
+
+    fn exchange(
+        self: Arc<Self>,
+        name: Name,
+        expect: Expect,
+        value: Option<Bytes>,
+        ttl: Duration,
+    ) -> Reply<Option<Bytes>> {
+        async move { Store::exchange(&*self, name, expect, value, ttl).await }.boxed()
+    }
+
+    fn count(self: Arc<Self>, id: RequestId, known: Counts, more: Counts) -> Reply<Counts> {
+        async move { Store::count(&*self, id, known, more).await }.boxed()
     }
 }
 
@@ -146,6 +202,51 @@ impl Store for AnyStore {
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch {
         self.0.watch(id, writer, after)
     }
+
+    fn lives(&self, node: NodeId) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        Arc::clone(&self.0).lives(node)
+    }
+
+    fn fence(
+        &self,
+        id: RequestId,
+        status: EndStatus,
+        at: u64,
+        ttl: Ttl,
+    ) -> impl Future<Output = Result<Option<EndStatus>, StoreError>> + Send {
+        Arc::clone(&self.0).fence(id, status, at, ttl)
+    }
+
+    fn ask(&self, node: NodeId, id: RequestId, ask: Ask) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        Arc::clone(&self.0).ask(node, id, ask)
+    }
+
+    fn serve(&self, desk: Weak<dyn Desk>) {
+        self.0.serve(desk);
+    }
+
+    fn lookup(&self, name: Name) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send {
+        Arc::clone(&self.0).lookup(name)
+    }
+
+    fn exchange(
+        &self,
+        name: Name,
+        expect: Expect,
+        value: Option<Bytes>,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send {
+        Arc::clone(&self.0).exchange(name, expect, value, ttl)
+    }
+
+    fn count(
+        &self,
+        id: RequestId,
+        known: Counts,
+        more: Counts,
+    ) -> impl Future<Output = Result<Counts, StoreError>> + Send {
+        Arc::clone(&self.0).count(id, known, more)
+    }
 }
 
 /// A store that several layers share: clones of the [`Arc`] are the same store.
@@ -196,5 +297,50 @@ impl<S: Store> Store for Arc<S> {
 
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch {
         Store::watch(&**self, id, writer, after)
+    }
+
+    fn lives(&self, node: NodeId) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        Store::lives(&**self, node)
+    }
+
+    fn fence(
+        &self,
+        id: RequestId,
+        status: EndStatus,
+        at: u64,
+        ttl: Ttl,
+    ) -> impl Future<Output = Result<Option<EndStatus>, StoreError>> + Send {
+        Store::fence(&**self, id, status, at, ttl)
+    }
+
+    fn ask(&self, node: NodeId, id: RequestId, ask: Ask) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        Store::ask(&**self, node, id, ask)
+    }
+
+    fn serve(&self, desk: Weak<dyn Desk>) {
+        Store::serve(&**self, desk);
+    }
+
+    fn lookup(&self, name: Name) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send {
+        Store::lookup(&**self, name)
+    }
+
+    fn exchange(
+        &self,
+        name: Name,
+        expect: Expect,
+        value: Option<Bytes>,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send {
+        Store::exchange(&**self, name, expect, value, ttl)
+    }
+
+    fn count(
+        &self,
+        id: RequestId,
+        known: Counts,
+        more: Counts,
+    ) -> impl Future<Output = Result<Counts, StoreError>> + Send {
+        Store::count(&**self, id, known, more)
     }
 }

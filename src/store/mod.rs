@@ -10,8 +10,10 @@ mod chunk;
 mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod desk;
 mod error;
 mod memory;
+mod name;
 #[cfg(any(feature = "redis", test))]
 mod pack;
 mod page;
@@ -21,14 +23,20 @@ mod redis;
 pub use any::AnyStore;
 pub(crate) use any::Erased;
 pub use chunk::{CHUNK_MAX_BYTES, CHUNK_MAX_EVENTS, Chunk, DecodeError, Totals};
+pub use desk::{Ask, Counts, Desk};
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
+pub use name::{Expect, NAME_MAX_BYTES, Name};
 #[cfg(feature = "redis")]
 pub use redis::{RedisConfig, RedisStore};
 
 use crate::{EndStatus, NodeId, RequestId, Step};
 use bytes::Bytes;
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 use tokio::sync::{mpsc, watch};
 
 /// What is known of a stream from its first moment on.
@@ -172,6 +180,11 @@ pub enum Pushed {
     Chunk(Chunk),
     /// Something may have happened: read a page.
     Look,
+    /// The writer has answered, so its node lives; whether it knows the stream.
+    Writer {
+        /// It runs the stream, or looks after it still.
+        knows: bool,
+    },
 }
 
 /// News of one stream, for as long as it is held. News may be lost: a slow look at the log has to stand behind it.
@@ -230,6 +243,9 @@ pub struct Health {
 ///    sent again, which is [`Appended::Stored`].
 /// 6. The same append sent again, after an answer that was lost, is [`Appended::Stored`] and has no second effect.
 /// 7. What no longer lives (its [`Ttl`] has run out without a [`touch`](Self::touch)) is as if it had never been.
+/// 8. A [`fence`](Self::fence) ends a log in one step: what lies before it counts, nothing comes after it. A log that has
+///    an end keeps it.
+/// 9. An [`exchange`](Self::exchange) looks and writes in one step, for all nodes.
 ///
 /// # Cancellation
 ///
@@ -280,4 +296,47 @@ pub trait Store: Send + Sync + 'static {
 
     /// News of a stream that `writer` runs, from behind `after` on.
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch;
+
+    /// Whether a node lives, by the store's word: it has renewed its lease lately. A node that is dead, or cut off from
+    /// the store, is missed within some ten seconds. In a store that is not shared, there is this process' node alone.
+    fn lives(&self, node: NodeId) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Ends the log of a stream whose writer is dead, or was told to stop and cannot be reached. Says how the stream has
+    /// ended, which may be otherwise: an end that is there already stands. `None` where there is no such log.
+    fn fence(
+        &self,
+        id: RequestId,
+        status: EndStatus,
+        at: u64,
+        ttl: Ttl,
+    ) -> impl Future<Output = Result<Option<EndStatus>, StoreError>> + Send;
+
+    /// Asks the node that runs a stream about it; whether it knows the stream. A node that does not answer in about
+    /// a second is [`StoreErrorKind::Unavailable`].
+    fn ask(&self, node: NodeId, id: RequestId, ask: Ask) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Who is asked what other nodes [`ask`](Self::ask) of this one. There may be several: layers can share a store.
+    fn serve(&self, desk: Weak<dyn Desk>);
+
+    /// What a name stands for; `None` where it stands for nothing.
+    fn lookup(&self, name: Name) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send;
+
+    /// Makes a name stand for `value` (up to [`NAME_MAX_BYTES`]), or for nothing, for `ttl`, where it stands for what is
+    /// expected; the time is renewed where it stands for `value` already. Says what it stands for then.
+    fn exchange(
+        &self,
+        name: Name,
+        expect: Expect,
+        value: Option<Bytes>,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send;
+
+    /// Counts clients that came back to a stream: `more` on top of what is known, here or in the store. Says what
+    /// that makes on all nodes; just `known` and `more` where there is no such log.
+    fn count(
+        &self,
+        id: RequestId,
+        known: Counts,
+        more: Counts,
+    ) -> impl Future<Output = Result<Counts, StoreError>> + Send;
 }

@@ -23,6 +23,7 @@ mod model;
 mod reads;
 mod scribe;
 mod shared;
+mod steering;
 mod times;
 
 use super::Store;
@@ -37,6 +38,7 @@ pub async fn run<S: Store, F: Future<Output = S>>(make: impl Fn() -> F) {
     appends::check(&make().await).await;
     reads::check(&make().await).await;
     times::check(&make().await).await;
+    steering::check(&make().await).await;
     for _ in 0..4 {
         model::check(&make().await, fastrand::u64(..)).await;
     }
@@ -59,6 +61,7 @@ pub async fn run_seed<S: Store>(store: &S, seed: u64) {
 pub async fn run_shared<A: Store, B: Store, F: Future<Output = (A, B)>>(make: impl Fn() -> F) {
     let (one, other) = make().await;
     shared::check(&one, &other).await;
+    steering::check_shared(&one, &other).await;
 }
 
 /// Fails in the name of a promise of the contract.

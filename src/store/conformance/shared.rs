@@ -96,6 +96,7 @@ async fn heard<A: Store, B: Store>(watch: &mut Watch, seq: u64, other: &B, scrib
                         return;
                     }
                 }
+                Some(Pushed::Writer { .. }) => {}
                 Some(Pushed::Look) => {
                     if through(scribe, other).tail().await.is_some_and(|tail| tail.last >= seq) {
                         return;

@@ -2,8 +2,8 @@
 
 use super::state::Trash;
 use crate::store::page::{PAGE_MAX_BYTES, PAGE_MAX_CHUNKS};
-use crate::store::{Append, Appended, Chunk, Onto, Opened, Page, StreamHead, Tail};
-use crate::{EndStatus, Event};
+use crate::store::{Append, Appended, Chunk, Counts, Onto, Opened, Page, StreamHead, Tail};
+use crate::{EndStatus, Event, NodeId};
 use std::collections::VecDeque;
 use tokio::time::Instant;
 
@@ -55,12 +55,14 @@ pub(super) struct Log {
     kept: VecDeque<Kept>,
     /// What it all takes in memory.
     room: usize,
+    pub(super) counts: Counts,
     pub(super) expires: Instant,
 }
 
 impl Log {
     pub(super) const fn new(head: StreamHead, expires: Instant) -> Self {
-        Self { head, kept: VecDeque::new(), room: LOG_ROOM, expires }
+        let counts = Counts { resumes: 0, recovered: 0 };
+        Self { head, kept: VecDeque::new(), room: LOG_ROOM, counts, expires }
     }
 
     pub(super) const fn room(&self) -> usize {
@@ -82,6 +84,13 @@ impl Log {
 
     pub(super) fn tail(&self) -> Option<Tail> {
         self.newest().map(Tail::of)
+    }
+
+    /// The chunk with which somebody else than the writer ends this log.
+    pub(super) fn fence(&self, writer: NodeId, status: EndStatus, at: u64) -> Option<Chunk> {
+        let newest = self.newest()?;
+        let (first, step_before, totals) = (newest.last() + 1, newest.step_after(), newest.totals);
+        Some(Chunk { first, writer, at, step_before, totals, events: Vec::new().into(), end: Some(status) })
     }
 
     pub(super) fn push(&mut self, chunk: Chunk) {

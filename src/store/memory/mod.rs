@@ -4,17 +4,24 @@
 //! once it is free). One task gives back what has expired; it lives only while there is something to expire.
 
 mod log;
+mod names;
 mod state;
 mod sweep;
 #[cfg(test)]
 mod tests;
 
 use super::{
-    Append, Appended, Health, Opened, Page, Snapshot, Store, StoreError, StoreErrorKind, Tail, Ttl, Watch, WatchGuard,
+    Append, Appended, Ask, Counts, Desk, Expect, Health, Name, Opened, Page, Snapshot, Store, StoreError,
+    StoreErrorKind, Tail, Ttl, Watch, WatchGuard, desk::Desks,
 };
-use crate::{NodeId, RequestId};
+use crate::{EndStatus, NodeId, RequestId};
+use bytes::Bytes;
+use names::Names;
 use state::{State, Trash};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::Instant,
@@ -48,6 +55,8 @@ struct Shared {
     node: NodeId,
     health: watch::Sender<Health>,
     state: Mutex<State>,
+    names: Mutex<Names>,
+    desks: Desks,
     /// Wakes the task that waits for what expires next: something expires earlier now, or the store is gone.
     earlier: Arc<Notify>,
 }
@@ -64,6 +73,8 @@ impl MemoryStore {
             node: NodeId::random(),
             health: watch::Sender::new(Health { up: true, epoch: 0 }),
             state: Mutex::new(State::new(Self::DEFAULT_MAX_BYTES)),
+            names: Mutex::default(),
+            desks: Desks::default(),
             earlier: Arc::default(),
         }))
     }
@@ -96,6 +107,10 @@ impl Shared {
     /// Nothing under the lock panics; and if it did, what is there would still be the best that is known.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn append(self: &Arc<Self>, append: Append) -> Result<Appended, StoreError> {
@@ -207,5 +222,51 @@ impl Store for MemoryStore {
             }
         });
         Watch { news, guard }
+    }
+
+    async fn lives(&self, node: NodeId) -> Result<bool, StoreError> {
+        Ok(node == self.0.node)
+    }
+
+    async fn fence(
+        &self,
+        id: RequestId,
+        status: EndStatus,
+        at: u64,
+        ttl: Ttl,
+    ) -> Result<Option<EndStatus>, StoreError> {
+        let now = Instant::now();
+        let mut trash = Trash::new();
+        let mut state = self.0.lock();
+        let due = state.next_due();
+        let ended = state.fence(id, self.0.node, (status, at), ttl, now, &mut trash);
+        self.0.changed(state, due, now, &mut trash);
+        Ok(ended)
+    }
+
+    async fn ask(&self, _node: NodeId, id: RequestId, ask: Ask) -> Result<bool, StoreError> {
+        Ok(self.0.desks.asked(id, ask))
+    }
+
+    fn serve(&self, desk: Weak<dyn Desk>) {
+        self.0.desks.add(desk);
+    }
+
+    async fn lookup(&self, name: Name) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.0.names().lookup(name, Instant::now()))
+    }
+
+    async fn exchange(
+        &self,
+        name: Name,
+        expect: Expect,
+        value: Option<Bytes>,
+        ttl: Duration,
+    ) -> Result<Option<Bytes>, StoreError> {
+        self.0.names().exchange(name, &expect, value, ttl, Instant::now())
+    }
+
+    async fn count(&self, id: RequestId, known: Counts, more: Counts) -> Result<Counts, StoreError> {
+        Ok(self.0.lock().count(&id, known, more, Instant::now()))
     }
 }

@@ -1,8 +1,8 @@
 //! Everything that a memory store holds, behind its one lock.
 
 use super::log::{self, Log, Verdict};
-use crate::RequestId;
-use crate::store::{Append, Appended, Chunk, Onto, Opened, Pushed, Snapshot, StoreError, StoreErrorKind, Ttl};
+use crate::store::{Append, Appended, Chunk, Counts, Onto, Opened, Pushed, Snapshot, StoreError, StoreErrorKind, Ttl};
+use crate::{EndStatus, NodeId, RequestId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use tokio::{sync::mpsc, time::Instant};
@@ -179,6 +179,36 @@ impl State {
         Some(kept.snapshot.clone())
     }
 
+    /// Ends a log in its writer's place; says how it has ended. Room for an end there always is.
+    pub(super) fn fence(
+        &mut self,
+        id: RequestId,
+        by: NodeId,
+        (status, at): (EndStatus, u64),
+        ttl: Ttl,
+        now: Instant,
+        trash: &mut Trash,
+    ) -> Option<EndStatus> {
+        let log = self.log(&id, now)?;
+        if let Some(end) = log.end() {
+            return Some(end);
+        }
+        let (onto, chunk) = (Onto::Seq(log.last()), log.fence(by, status, at)?);
+        let append = Append { id, onto, chunks: vec![chunk], trim_below: 0, snapshot: None, ttl };
+        self.streams.get_mut(&id)?.write(append, now, &mut self.books, trash);
+        Some(status)
+    }
+
+    pub(super) fn count(&mut self, id: &RequestId, known: Counts, more: Counts, now: Instant) -> Counts {
+        match self.streams.get_mut(id).and_then(|stream| stream.log.as_mut()).filter(|log| log.expires > now) {
+            Some(log) => {
+                log.counts = log.counts.max(known) + more;
+                log.counts
+            }
+            None => known + more,
+        }
+    }
+
     pub(super) fn touch(&mut self, id: &RequestId, ttl: Ttl, now: Instant, trash: &mut Trash) -> bool {
         let Some(stream) = self.streams.get_mut(id) else { return false };
         stream.expire(now, &mut self.books, trash);
@@ -276,8 +306,11 @@ impl Stream {
         let Append { id, onto, mut chunks, trim_below, snapshot, ttl } = append;
         let expires = later(now, ttl.log);
         if let Onto::Nothing(head) | Onto::Anything(head) = onto {
+            let counts = self.log.as_ref().map(|log| log.counts).unwrap_or_default();
             self.drop_log(books, trash);
-            books.bytes += self.log.insert(Log::new(head, expires)).room();
+            let log = self.log.insert(Log::new(head, expires));
+            log.counts = counts;
+            books.bytes += log.room();
         }
         let Some(log) = &mut self.log else { return };
         books.bytes -= log.room();
@@ -366,6 +399,6 @@ fn push(news: &mpsc::Sender<Pushed>, chunk: &Chunk) {
     let _ = news.try_send(pushed);
 }
 
-fn later(now: Instant, ttl: Duration) -> Instant {
+pub(super) fn later(now: Instant, ttl: Duration) -> Instant {
     now.checked_add(ttl.min(FOREVER)).unwrap_or(now)
 }

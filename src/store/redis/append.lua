@@ -13,7 +13,7 @@ if not fits then
   return last
 end
 if onto == 'anything' then
-  redis.call('DEL', log, meta)
+  redis.call('DEL', log)
 end
 local chunks = 9 + tonumber(fields)
 for i = chunks, #ARGV, 2 do

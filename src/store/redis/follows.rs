@@ -158,14 +158,17 @@ impl Follows {
         }
     }
 
-    /// The writer said how far its log has come.
-    pub(super) fn state(&self, id: RequestId, last: Option<u64>, ended: bool) {
+    /// The writer said how far its log has come, and whether it knows the stream.
+    pub(super) fn state(&self, id: RequestId, last: Option<u64>, ended: bool, knows: bool) {
         let mut state = self.lock();
         let Some(followed) = state.streams.get_mut(&id) else { return };
         followed.pause = RENEW_EVERY;
         followed.due = followed.due.map(|_| Instant::now() + RENEW_EVERY);
-        for waiting in followed.waiting.iter().filter(|waiting| ended || last.is_none_or(|last| last > waiting.at)) {
-            let _ = waiting.news.try_send(Pushed::Look);
+        for waiting in &followed.waiting {
+            let _ = waiting.news.try_send(Pushed::Writer { knows });
+            if ended || last.is_none_or(|last| last > waiting.at) {
+                let _ = waiting.news.try_send(Pushed::Look);
+            }
         }
     }
 
@@ -191,11 +194,13 @@ mod tests {
         assert_eq!(follows.due(false, now, inbox), [], "sent already");
         assert_eq!(follows.due(false, now + AGAIN, inbox).len(), 1, "no answer");
         drop(one);
-        follows.state(id, Some(3), false);
+        follows.state(id, Some(3), false, true);
+        assert!(matches!(two.news.try_recv(), Ok(Pushed::Writer { knows: true })));
         assert_eq!(follows.due(false, now + RENEW_EVERY / 2, inbox), [], "answered");
         assert_eq!(follows.due(false, now + 2 * RENEW_EVERY, inbox).len(), 1, "renewed");
         assert!(two.news.try_recv().is_err(), "not behind");
-        follows.state(id, Some(4), false);
+        follows.state(id, Some(4), false, false);
+        assert!(matches!(two.news.try_recv(), Ok(Pushed::Writer { knows: false })));
         assert!(matches!(two.news.try_recv(), Ok(Pushed::Look)));
         drop(two);
         assert_eq!(follows.due(false, now, inbox), [(writer, Frame::Unwatch { id, inbox })]);

@@ -3,7 +3,7 @@
 //! A version byte, a kind byte, then fields of fixed length: ids as their bytes, numbers big-endian. A frame of
 //! another version or kind is not for us.
 
-use crate::{NodeId, RequestId};
+use crate::{NodeId, RequestId, store::Ask};
 use bytes::Bytes;
 
 const VERSION: u8 = 1;
@@ -15,12 +15,16 @@ pub(super) enum Frame {
     Watch { id: RequestId, inbox: NodeId, from: u64 },
     /// Send no more of it.
     Unwatch { id: RequestId, inbox: NodeId },
-    /// How far the stream's log has come; `last` is `None` where the node does not know the stream.
-    State { id: RequestId, last: Option<u64>, ended: bool },
+    /// How far the stream's log has come, `None` where nothing of it was stored; and whether the node knows the stream.
+    State { id: RequestId, last: Option<u64>, ended: bool, knows: bool },
     /// A chunk that the log now holds.
     Chunk { id: RequestId, chunk: Bytes },
     /// A message to oneself: whoever reads it is subscribed.
     Probe(u64),
+    /// A question about a stream; the answer goes to that inbox.
+    Ask { id: RequestId, inbox: NodeId, nonce: u64, ask: Ask },
+    /// The answer to the question of this nonce.
+    Answer { nonce: u64, knows: bool },
 }
 
 impl Frame {
@@ -39,10 +43,10 @@ impl Frame {
                 out.extend_from_slice(id.as_bytes());
                 out.extend_from_slice(inbox.as_bytes());
             }
-            Self::State { id, last, ended } => {
+            Self::State { id, last, ended, knows } => {
                 out.push(3);
                 out.extend_from_slice(id.as_bytes());
-                out.push(u8::from(last.is_some()) | u8::from(*ended) << 1);
+                out.push(u8::from(last.is_some()) | u8::from(*ended) << 1 | u8::from(*knows) << 2);
                 out.extend_from_slice(&last.unwrap_or(0).to_be_bytes());
             }
             Self::Chunk { id, chunk } => {
@@ -55,6 +59,22 @@ impl Frame {
                 out.push(5);
                 out.extend_from_slice(&nonce.to_be_bytes());
             }
+            Self::Ask { id, inbox, nonce, ask } => {
+                out.push(6);
+                out.extend_from_slice(id.as_bytes());
+                out.extend_from_slice(inbox.as_bytes());
+                out.extend_from_slice(&nonce.to_be_bytes());
+                out.push(match ask {
+                    Ask::Known => 0,
+                    Ask::Amiss => 1,
+                    Ask::Cancel => 2,
+                });
+            }
+            Self::Answer { nonce, knows } => {
+                out.push(7);
+                out.extend_from_slice(&nonce.to_be_bytes());
+                out.push(u8::from(*knows));
+            }
         }
         out.into()
     }
@@ -63,8 +83,13 @@ impl Frame {
     pub(super) fn decode(bytes: &Bytes) -> Option<Self> {
         let (head, body) = bytes.split_first_chunk::<2>()?;
         let [VERSION, kind] = *head else { return None };
-        if kind == 5 {
-            return Some(Self::Probe(number(body)?.0));
+        match kind {
+            5 => return Some(Self::Probe(number(body)?.0)),
+            7 => {
+                let (nonce, body) = number(body)?;
+                return Some(Self::Answer { nonce, knows: *body.first()? != 0 });
+            }
+            _ => {}
         }
         let (id, body) = body.split_first_chunk::<16>()?;
         let id = RequestId::from_bytes(*id);
@@ -77,9 +102,20 @@ impl Frame {
             3 => {
                 let (flags, body) = body.split_first()?;
                 let last = number(body)?.0;
-                Self::State { id, last: (flags & 1 != 0).then_some(last), ended: flags & 2 != 0 }
+                Self::State { id, last: (flags & 1 != 0).then_some(last), ended: flags & 2 != 0, knows: flags & 4 != 0 }
             }
             4 => Self::Chunk { id, chunk: bytes.slice_ref(body) },
+            6 => {
+                let (inbox, body) = body.split_first_chunk::<8>()?;
+                let (nonce, body) = number(body)?;
+                let ask = match body.first()? {
+                    0 => Ask::Known,
+                    1 => Ask::Amiss,
+                    2 => Ask::Cancel,
+                    _ => return None,
+                };
+                Self::Ask { id, inbox: NodeId::from_bytes(*inbox), nonce, ask }
+            }
             _ => return None,
         })
     }
@@ -99,10 +135,14 @@ mod tests {
         for frame in [
             Frame::Watch { id, inbox, from: 7 },
             Frame::Unwatch { id, inbox },
-            Frame::State { id, last: Some(u64::MAX), ended: true },
-            Frame::State { id, last: None, ended: false },
+            Frame::State { id, last: Some(u64::MAX), ended: true, knows: false },
+            Frame::State { id, last: None, ended: false, knows: true },
             Frame::Chunk { id, chunk: Bytes::from_static(b"chunk") },
             Frame::Probe(9),
+            Frame::Ask { id, inbox, nonce: 1 << 40, ask: Ask::Known },
+            Frame::Ask { id, inbox, nonce: 3, ask: Ask::Amiss },
+            Frame::Ask { id, inbox, nonce: 4, ask: Ask::Cancel },
+            Frame::Answer { nonce: 5, knows: true },
         ] {
             let bytes = frame.encode();
             assert_eq!(Frame::decode(&bytes), Some(frame.clone()));

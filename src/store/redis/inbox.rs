@@ -3,7 +3,16 @@
 //! `fred` says that it has subscribed before Redis has answered. So the node sends messages to itself: one that comes
 //! back proves the subscription, one that stays out ends it.
 
-use super::{follows::Follows, frame::Frame, keys::Keys, line::Line, pulse::Pulse, writes::Writes};
+use super::{
+    super::{Ask, desk::Desks},
+    asks::Asks,
+    follows::Follows,
+    frame::Frame,
+    keys::Keys,
+    line::Line,
+    pulse::Pulse,
+    writes::Writes,
+};
 use crate::NodeId;
 use bytes::Bytes;
 use fred::{
@@ -53,6 +62,8 @@ pub(super) struct Inbox {
     pub(super) pulse: Arc<Pulse>,
     pub(super) writes: Arc<Writes>,
     pub(super) follows: Arc<Follows>,
+    pub(super) asks: Arc<Asks>,
+    pub(super) desks: Arc<Desks>,
     /// Told with the first append or watch: a node that does neither needs no subscription.
     pub(super) needed: Arc<Notify>,
 }
@@ -152,11 +163,11 @@ impl Inbox {
         let Some(frame) = message.value.into_bytes().as_ref().and_then(Frame::decode) else { return };
         match frame {
             Frame::Watch { id, inbox, .. } => {
-                let answer = self.writes.watch(id, inbox);
+                let answer = self.writes.watch(id, inbox, self.desks.asked(id, Ask::Known));
                 self.post.send(inbox, answer.encode());
             }
             Frame::Unwatch { id, inbox } => self.writes.unwatch(id, inbox),
-            Frame::State { id, last, ended } => self.follows.state(id, last, ended),
+            Frame::State { id, last, ended, knows } => self.follows.state(id, last, ended, knows),
             Frame::Chunk { id, chunk } => self.follows.chunk(id, &chunk),
             Frame::Probe(nonce) if Some(nonce) == probe.out => {
                 (probe.out, probe.failed) = (None, 0);
@@ -169,6 +180,11 @@ impl Inbox {
                 }
             }
             Frame::Probe(_) => {}
+            Frame::Ask { id, inbox, nonce, ask } => {
+                let knows = self.desks.asked(id, ask);
+                self.post.send(inbox, Frame::Answer { nonce, knows }.encode());
+            }
+            Frame::Answer { nonce, knows } => self.asks.answered(nonce, knows),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A stream's keys share a hash tag, its id, so that they lie on one slot of a cluster.
 
-use crate::{NodeId, RequestId};
+use crate::{NodeId, RequestId, store::Name};
 use bytes::Bytes;
 use fred::types::Value;
 
@@ -34,10 +34,24 @@ impl Keys {
 
     /// The channel in which a node listens.
     pub(super) fn inbox(&self, node: NodeId) -> Value {
-        let mut key = Vec::with_capacity(self.0.len() + 23);
+        self.other(b":inbox:", node.as_bytes())
+    }
+
+    /// The lease of a node.
+    pub(super) fn node(&self, node: NodeId) -> Value {
+        self.other(b":node:", node.as_bytes())
+    }
+
+    /// What a name stands for.
+    pub(super) fn name(&self, name: Name) -> Value {
+        self.other(b":name:", name.as_bytes())
+    }
+
+    fn other(&self, what: &[u8], bytes: &[u8]) -> Value {
+        let mut key = Vec::with_capacity(self.0.len() + what.len() + 2 * bytes.len());
         key.extend_from_slice(&self.0);
-        key.extend_from_slice(b":inbox:");
-        put_hex(&mut key, node.as_bytes());
+        key.extend_from_slice(what);
+        put_hex(&mut key, bytes);
         Value::Bytes(key.into())
     }
 
@@ -79,5 +93,8 @@ mod tests {
         assert_eq!(keys.snap(id).as_bytes(), Some(format!("p:{{{id}}}:snap").as_bytes()));
         let node = NodeId::random();
         assert_eq!(keys.inbox(node).as_bytes(), Some(format!("p:inbox:{node}").as_bytes()));
+        assert_eq!(keys.node(node).as_bytes(), Some(format!("p:node:{node}").as_bytes()));
+        let name = format!("p:name:{}", "0a".repeat(32));
+        assert_eq!(keys.name(Name::from_bytes([10; 32])).as_bytes(), Some(name.as_bytes()));
     }
 }

@@ -6,9 +6,12 @@
 //! | `line`, `pulse` | a connection that is kept up; whether Redis is there |
 //! | `keys`, `entry`, `record`, `fault` | what keys, entries, other values and errors look like |
 //! | `append`, `read` | writing and reading a log |
-//! | `inbox`, `frame`, `writes`, `follows` | what nodes tell each other; who wants what |
+//! | `steer` | ending other nodes' logs, names, counts |
+//! | `lease` | which nodes live |
+//! | `inbox`, `frame`, `writes`, `follows`, `asks` | what nodes tell and ask each other; who wants what |
 
 mod append;
+mod asks;
 mod config;
 mod entry;
 mod fault;
@@ -16,31 +19,39 @@ mod follows;
 mod frame;
 mod inbox;
 mod keys;
+mod lease;
 mod line;
 mod pulse;
 mod read;
 mod record;
+mod steer;
 mod writes;
 
 pub use config::RedisConfig;
 
 use super::{
-    Append, Appended, Health, Onto, Opened, Page, Snapshot, Store, StoreError, StoreErrorKind, Tail, Ttl, Watch,
-    pack::Packing,
+    Append, Appended, Ask, Counts, Desk, Expect, Health, Name, Onto, Opened, Page, Snapshot, Store, StoreError,
+    StoreErrorKind, Tail, Ttl, Watch, desk::Desks, pack::Packing,
 };
-use crate::{NodeId, RequestId};
+use crate::{EndStatus, NodeId, RequestId};
+use bytes::Bytes;
 use fault::fault;
 use fred::types::Value;
 use inbox::{Inbox, Post};
 use keys::Keys;
 use line::Line;
 use pulse::Lines;
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
     task::AbortHandle,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 const TOUCH: &str = include_str!("touch.lua");
@@ -76,6 +87,9 @@ struct Inner {
     pulse: Arc<pulse::Pulse>,
     writes: Arc<writes::Writes>,
     follows: Arc<follows::Follows>,
+    asks: Arc<asks::Asks>,
+    desks: Arc<Desks>,
+    leases: lease::Leases,
     needed: Arc<Notify>,
     tasks: Vec<AbortHandle>,
 }
@@ -108,6 +122,7 @@ impl RedisStore {
         let post = Post { keys: keys.clone(), line: appends.clone() };
         let (pulse, needed) = (Arc::new(pulse::Pulse::new()), Arc::<Notify>::default());
         let (writes, follows) = (Arc::<writes::Writes>::default(), Arc::new(follows::Follows::new(packing.clone())));
+        let (asks, desks) = (Arc::<asks::Asks>::default(), Arc::<Desks>::default());
         let inbox = Inbox {
             node,
             line: subscriber.clone(),
@@ -115,6 +130,8 @@ impl RedisStore {
             pulse: Arc::clone(&pulse),
             writes: Arc::clone(&writes),
             follows: Arc::clone(&follows),
+            asks: Arc::clone(&asks),
+            desks: Arc::clone(&desks),
             needed: Arc::clone(&needed),
         };
         let followed = Arc::clone(&pulse);
@@ -123,13 +140,29 @@ impl RedisStore {
         let mut tasks = vec![
             runtime.spawn(async move { followed.follow(lines).await }).abort_handle(),
             runtime.spawn(inbox.run()).abort_handle(),
+            runtime.spawn(lease::hold(appends.clone(), keys.node(node), Arc::clone(&pulse))).abort_handle(),
         ];
         for line in [&appends, &reads, &subscriber] {
             tasks.push(runtime.spawn(line.clone().keep()).abort_handle());
         }
+        let leases = lease::Leases::new(reads.clone(), keys.clone());
         let reader = read::Reader::new(reads, keys.clone(), packing.clone(), config.command_timeout);
-        let inner = Inner { node, keys, packing, appends, reader, post, pulse, writes, follows, needed, tasks };
-        Ok(Self(Arc::new(inner)))
+        Ok(Self(Arc::new(Inner {
+            node,
+            keys,
+            packing,
+            appends,
+            reader,
+            post,
+            pulse,
+            writes,
+            follows,
+            asks,
+            desks,
+            leases,
+            needed,
+            tasks,
+        })))
     }
 
     /// Waits until Redis can be reached, but no longer than `within`; says whether it can.
@@ -174,6 +207,36 @@ impl Inner {
         let there = self.heard(self.appends.eval(TOUCH, 3, args).await.map_err(|error| fault(&error)))?;
         self.writes.touched(id, ttl.log);
         Ok(there == Value::Integer(1))
+    }
+}
+
+/// How long a node has to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// How often it is asked meanwhile: it, or we, may not have been subscribed yet.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
+
+impl Inner {
+    async fn ask(&self, node: NodeId, id: RequestId, ask: Ask) -> Result<bool, StoreError> {
+        if node == self.node {
+            return Ok(self.desks.asked(id, ask));
+        }
+        self.needed.notify_one();
+        let mut asked = self.asks.ask()?;
+        let frame = frame::Frame::Ask { id, inbox: self.node, nonce: asked.nonce, ask }.encode();
+        let ask_again = async {
+            loop {
+                self.post.send(node, frame.clone());
+                sleep(ASK_AGAIN).await;
+            }
+        };
+        let answer = async {
+            tokio::select! {
+                answer = &mut asked.answer => answer.ok(),
+                never = ask_again => never,
+            }
+        };
+        let answer = timeout(ANSWER_WITHIN, answer).await.ok().flatten();
+        answer.ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable, "the node has not answered"))
     }
 }
 
@@ -241,5 +304,50 @@ impl Store for RedisStore {
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch {
         self.0.needed.notify_one();
         self.0.follows.watch(id, writer, after)
+    }
+    fn lives(&self, node: NodeId) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        self.0.leases.lives(node)
+    }
+
+    async fn fence(
+        &self,
+        id: RequestId,
+        status: EndStatus,
+        at: u64,
+        ttl: Ttl,
+    ) -> Result<Option<EndStatus>, StoreError> {
+        let Inner { appends, keys, packing, node, .. } = &*self.0;
+        self.0.heard(steer::fence(appends, keys, packing, *node, id, (status, at), ttl).await)
+    }
+
+    fn ask(&self, node: NodeId, id: RequestId, ask: Ask) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        self.0.ask(node, id, ask)
+    }
+
+    fn serve(&self, desk: Weak<dyn Desk>) {
+        self.0.desks.add(desk);
+    }
+
+    fn lookup(&self, name: Name) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send {
+        steer::lookup(&self.0.appends, &self.0.keys, name)
+    }
+
+    fn exchange(
+        &self,
+        name: Name,
+        expect: Expect,
+        value: Option<Bytes>,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send {
+        steer::exchange(&self.0.appends, &self.0.keys, name, expect, value, ttl)
+    }
+
+    fn count(
+        &self,
+        id: RequestId,
+        known: Counts,
+        more: Counts,
+    ) -> impl Future<Output = Result<Counts, StoreError>> + Send {
+        steer::count(&self.0.appends, &self.0.keys, id, known, more)
     }
 }

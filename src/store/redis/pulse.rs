@@ -57,6 +57,11 @@ impl Pulse {
         }
     }
 
+    /// What was acknowledged so far may be gone, although the connection stands.
+    pub(super) fn count_epoch(&self) {
+        self.health.send_modify(|health| health.epoch += 1);
+    }
+
     fn set(&self, up: bool) {
         let changed = self.health.send_if_modified(|health| std::mem::replace(&mut health.up, up) != up);
         if changed {

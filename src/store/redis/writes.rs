@@ -79,7 +79,7 @@ impl Writes {
     /// something to look at.
     pub(super) fn frames(id: RequestId, chunks: &[Bytes], last: u64, ended: bool) -> Vec<Bytes> {
         if chunks.iter().any(|chunk| chunk.len() > PUSH_MAX) {
-            return vec![Frame::State { id, last: Some(last), ended }.encode()];
+            return vec![Frame::State { id, last: Some(last), ended, knows: true }.encode()];
         }
         chunks.iter().map(|chunk| Frame::Chunk { id, chunk: chunk.clone() }.encode()).collect()
     }
@@ -92,12 +92,13 @@ impl Writes {
     }
 
     /// Another node wants what is appended from now on; the answer says how far the stream has come.
-    pub(super) fn watch(&self, id: RequestId, inbox: NodeId) -> Frame {
+    /// `knows`: the node runs the stream, or looks after it still.
+    pub(super) fn watch(&self, id: RequestId, inbox: NodeId, knows: bool) -> Frame {
         let now = Instant::now();
         let until = now + WATCH_FOR;
         let mut streams = self.lock();
         if !streams.contains_key(&id) && streams.len() >= STREAMS_MAX {
-            return Frame::State { id, last: None, ended: false };
+            return Frame::State { id, last: None, ended: false, knows };
         }
         let written = streams.entry(id).or_insert_with(|| Written::new(now));
         written.until = written.until.max(until);
@@ -106,7 +107,7 @@ impl Writes {
         } else if written.watchers.len() < WATCHERS_MAX {
             written.watchers.push(Watcher { inbox, until });
         }
-        Frame::State { id, last: written.last, ended: written.ended }
+        Frame::State { id, last: written.last, ended: written.ended, knows }
     }
 
     pub(super) fn unwatch(&self, id: RequestId, inbox: NodeId) {
@@ -146,10 +147,10 @@ mod tests {
     async fn a_watch_lapses_unless_it_is_renewed() {
         let writes = Writes::default();
         let (id, inbox, ttl) = (RequestId::random(), NodeId::random(), Duration::from_secs(900));
-        assert_eq!(writes.watch(id, inbox), Frame::State { id, last: None, ended: false });
+        assert_eq!(writes.watch(id, inbox, true), Frame::State { id, last: None, ended: false, knows: true });
         assert_eq!(writes.stored(id, 4, 0, false, ttl), [inbox]);
         tokio::time::advance(WATCH_FOR / 2).await;
-        assert_eq!(writes.watch(id, inbox), Frame::State { id, last: Some(4), ended: false });
+        assert_eq!(writes.watch(id, inbox, false), Frame::State { id, last: Some(4), ended: false, knows: false });
         tokio::time::advance(WATCH_FOR / 2).await;
         assert_eq!(writes.stored(id, 5, 0, false, ttl), [inbox]);
         assert!(writes.is_watched(id));
@@ -193,6 +194,6 @@ mod tests {
     fn a_large_chunk_is_named_and_not_sent() {
         let id = RequestId::random();
         let frames = Writes::frames(id, &[Bytes::from(vec![0; PUSH_MAX + 1])], 9, false);
-        assert_eq!(frames, [Frame::State { id, last: Some(9), ended: false }.encode()]);
+        assert_eq!(frames, [Frame::State { id, last: Some(9), ended: false, knows: true }.encode()]);
     }
 }

@@ -1,15 +1,19 @@
 //! A memory store that passes for a shared one, lets appends through one by one, notes them, and can lose an answer.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use bytes::Bytes;
+use std::{
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 use tokio::sync::{Semaphore, watch};
 use tower_resume::{
-    NodeId, RequestId,
+    EndStatus, NodeId, RequestId,
     store::{
-        Append, Appended, Health, MemoryStore, Onto, Opened, Page, Snapshot, Store, StoreError, StoreErrorKind, Tail,
-        Ttl, Watch,
+        Append, Appended, Ask, Counts, Desk, Expect, Health, MemoryStore, Name, Onto, Opened, Page, Snapshot, Store,
+        StoreError, StoreErrorKind, Tail, Ttl, Watch,
     },
 };
 
@@ -115,5 +119,45 @@ impl Store for Gate {
 
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch {
         Store::watch(&self.0.store, id, writer, after)
+    }
+
+    async fn lives(&self, _node: NodeId) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    async fn fence(
+        &self,
+        id: RequestId,
+        status: EndStatus,
+        at: u64,
+        ttl: Ttl,
+    ) -> Result<Option<EndStatus>, StoreError> {
+        Store::fence(&self.0.store, id, status, at, ttl).await
+    }
+
+    async fn ask(&self, node: NodeId, id: RequestId, ask: Ask) -> Result<bool, StoreError> {
+        Store::ask(&self.0.store, node, id, ask).await
+    }
+
+    fn serve(&self, desk: Weak<dyn Desk>) {
+        Store::serve(&self.0.store, desk);
+    }
+
+    async fn lookup(&self, name: Name) -> Result<Option<Bytes>, StoreError> {
+        Store::lookup(&self.0.store, name).await
+    }
+
+    async fn exchange(
+        &self,
+        name: Name,
+        expect: Expect,
+        value: Option<Bytes>,
+        ttl: Duration,
+    ) -> Result<Option<Bytes>, StoreError> {
+        Store::exchange(&self.0.store, name, expect, value, ttl).await
+    }
+
+    async fn count(&self, id: RequestId, known: Counts, more: Counts) -> Result<Counts, StoreError> {
+        Store::count(&self.0.store, id, known, more).await
     }
 }

@@ -1,15 +1,19 @@
 //! A memory store that a test can take away, and that can pass for one that nodes share.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use bytes::Bytes;
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 use tokio::sync::watch;
 use tower_resume::{
-    NodeId, RequestId,
+    EndStatus, NodeId, RequestId,
     store::{
-        Append, Appended, Health, MemoryStore, Opened, Page, Snapshot, Store, StoreError, StoreErrorKind, Tail, Ttl,
-        Watch,
+        Append, Appended, Ask, Counts, Desk, Expect, Health, MemoryStore, Name, Opened, Page, Snapshot, Store,
+        StoreError, StoreErrorKind, Tail, Ttl, Watch,
     },
 };
 
@@ -126,5 +130,45 @@ impl Store for Switch {
 
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch {
         Store::watch(&self.inner, id, writer, after)
+    }
+
+    async fn lives(&self, _node: NodeId) -> Result<bool, StoreError> {
+        self.ask().map(|_| true)
+    }
+
+    async fn fence(
+        &self,
+        id: RequestId,
+        status: EndStatus,
+        at: u64,
+        ttl: Ttl,
+    ) -> Result<Option<EndStatus>, StoreError> {
+        Store::fence(self.ask()?, id, status, at, ttl).await
+    }
+
+    async fn ask(&self, node: NodeId, id: RequestId, ask: Ask) -> Result<bool, StoreError> {
+        Store::ask(self.ask()?, node, id, ask).await
+    }
+
+    fn serve(&self, desk: Weak<dyn Desk>) {
+        Store::serve(&self.inner, desk);
+    }
+
+    async fn lookup(&self, name: Name) -> Result<Option<Bytes>, StoreError> {
+        Store::lookup(self.ask()?, name).await
+    }
+
+    async fn exchange(
+        &self,
+        name: Name,
+        expect: Expect,
+        value: Option<Bytes>,
+        ttl: Duration,
+    ) -> Result<Option<Bytes>, StoreError> {
+        Store::exchange(self.ask()?, name, expect, value, ttl).await
+    }
+
+    async fn count(&self, id: RequestId, known: Counts, more: Counts) -> Result<Counts, StoreError> {
+        Store::count(self.ask()?, id, known, more).await
     }
 }

@@ -1,0 +1,163 @@
+//! Whether the writer of a stream that is read here is dead, and the stream's end in its place.
+//!
+//! A node is dead when its lease is missing at two looks, some time apart, with neither an entry nor an answer of its in
+//! between; a stream is dead when its living node says twice that it does not know it. What was seen before the store was
+//! away does not count: it may have lost the leases, and its nodes need a while to renew them.
+
+use crate::{
+    EndStatus, NodeId, RequestId,
+    node::Node,
+    store::{Ask, StoreError},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep_until};
+
+/// How far the two looks are apart.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(3);
+/// How long after the store's return leases are not believed to be missing.
+const SETTLE: Duration = Duration::from_secs(4);
+
+/// What a look has told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Lives,
+    /// To be looked at again, at [`Vigil::due`].
+    Suspect,
+    Dead,
+}
+
+/// What is known of one stream's writer.
+#[derive(Debug)]
+pub(crate) struct Vigil {
+    node: Arc<Node>,
+    id: RequestId,
+    writer: NodeId,
+    /// Since when its lease is missing.
+    missing: Option<Instant>,
+    /// Since when it does not know the stream.
+    unknown: Option<Instant>,
+    /// From when on looks count.
+    from: Instant,
+    epoch: u64,
+}
+
+impl Vigil {
+    pub(crate) fn new(node: Arc<Node>, id: RequestId, writer: NodeId) -> Self {
+        let epoch = node.store_epoch();
+        Self { node, id, writer, missing: None, unknown: None, from: Instant::now(), epoch }
+    }
+
+    /// The writer has done something.
+    pub(crate) const fn heard(&mut self) {
+        (self.missing, self.unknown) = (None, None);
+    }
+
+    /// The writer's node has answered.
+    pub(crate) fn answered(&mut self, knows: bool) {
+        self.missing = None;
+        self.unknown = if knows { None } else { self.unknown.or_else(|| Some(Instant::now())) };
+    }
+
+    /// The store was away.
+    pub(crate) fn blind(&mut self) {
+        self.heard();
+        self.from = Instant::now() + SETTLE;
+    }
+
+    /// When to look again at a writer that may be dead.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.missing.or(self.unknown).map(|since| since + BETWEEN_LOOKS)
+    }
+
+    /// Looks, behind a look at the log that has shown nothing new.
+    pub(crate) async fn look(&mut self) -> Verdict {
+        let epoch = self.node.store_epoch();
+        if std::mem::replace(&mut self.epoch, epoch) != epoch || !self.node.store_is_up() {
+            self.blind();
+        }
+        match self.judge().await {
+            Ok(verdict) => verdict,
+            Err(_) => {
+                self.blind();
+                Verdict::Lives
+            }
+        }
+    }
+
+    async fn judge(&mut self) -> Result<Verdict, StoreError> {
+        if self.writer == self.node.store.node() {
+            return self.ask_again(Instant::now()).await;
+        }
+        let lives = Arc::clone(&self.node.store).lives(self.writer).await?;
+        let now = Instant::now();
+        if now < self.from {
+            return Ok(Verdict::Lives);
+        }
+        if lives {
+            self.missing = None;
+            return self.ask_again(now).await;
+        }
+        match self.missing {
+            Some(since) if now >= since + BETWEEN_LOOKS => Ok(Verdict::Dead),
+            Some(_) => Ok(Verdict::Suspect),
+            None => {
+                self.missing = Some(now);
+                // A node that cannot renew its lease may still answer. One that does not answer has its time, too.
+                if let Ok(knows) = Arc::clone(&self.node.store).ask(self.writer, self.id, Ask::Known).await {
+                    self.answered(knows);
+                }
+                Ok(Verdict::Suspect)
+            }
+        }
+    }
+
+    /// Asks a living node for the second time, where it has said once that it does not know the stream.
+    async fn ask_again(&mut self, now: Instant) -> Result<Verdict, StoreError> {
+        match self.unknown {
+            None => Ok(Verdict::Lives),
+            Some(since) if now < since + BETWEEN_LOOKS => Ok(Verdict::Suspect),
+            Some(_) => Ok(match Arc::clone(&self.node.store).ask(self.writer, self.id, Ask::Known).await {
+                Ok(false) => Verdict::Dead,
+                Ok(true) => {
+                    self.heard();
+                    Verdict::Lives
+                }
+                // It is asked again, or its lease lapses.
+                Err(_) => Verdict::Suspect,
+            }),
+        }
+    }
+
+    /// Ends the stream in its dead writer's place. How it has ended, by the log; `None` where that is gone.
+    pub(crate) async fn end(&self) -> Result<Option<EndStatus>, StoreError> {
+        let (now, ttl) = (self.node.now(), self.node.settings.ttl());
+        let ended = Arc::clone(&self.node.store).fence(self.id, EndStatus::Interrupted, now, ttl).await?;
+        self.node.telemetry.writer_dead(self.id, self.writer, ended);
+        Ok(ended)
+    }
+}
+
+/// Looks into a stream that somebody has asked about without following it: it may have to be ended.
+pub(crate) fn look_into(node: &Arc<Node>, id: RequestId, writer: NodeId) {
+    if !node.store.is_shared() || !node.begin_inquest(id) {
+        return;
+    }
+    let node = Arc::clone(node);
+    drop(tokio::spawn(async move {
+        let mut vigil = Vigil::new(Arc::clone(&node), id, writer);
+        loop {
+            match vigil.look().await {
+                Verdict::Lives => break,
+                Verdict::Suspect => {}
+                Verdict::Dead => {
+                    let _ = vigil.end().await;
+                    break;
+                }
+            }
+            let Some(due) = vigil.due() else { break };
+            sleep_until(due).await;
+            // An entry since then shows in the log, behind which an end goes only in one step: see `Store::fence`.
+        }
+        node.end_inquest(id);
+    }));
+}
