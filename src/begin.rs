@@ -54,6 +54,9 @@ where
     };
     let as_comments = stream.comments;
     let log = LiveLog::begin(fresh.request_id, stream, node.settings.limits(), Arc::clone(&node.usage));
+    if node.settings.is_stored() {
+        log.hold();
+    }
     let log = Arc::new(log);
     // The application's code, which may panic: before anything is counted.
     let fold = node.settings.fold.as_ref().map(|make| make(log.id));

@@ -1,8 +1,8 @@
 //! The layer: its constructor, its setters, and their defaults.
 
 use crate::{
-    Authorization, Classify, Clock, ControlEvents, EventIds, Keys, Principal, RequestId, Resume, ResumeEndpoint,
-    ResumeError, SnapshotFold, Step,
+    Authorization, Classify, Clock, ControlEvents, Durability, EventIds, Keys, Principal, RequestId, Resume,
+    ResumeEndpoint, ResumeError, SnapshotFold, Step, StoreOut,
     node::Node,
     settings::Settings,
     store::{Erased, Store},
@@ -162,6 +162,37 @@ impl<S> ResumeLayer<S> {
     /// up. Defaults to 30 seconds.
     pub fn stall_time(self, time: Duration) -> Self {
         self.set(|settings| settings.stall_time = time.max(Duration::from_millis(1)))
+    }
+
+    /// Whether an event goes out before the store has it. Defaults to [`Durability::Relaxed`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_resume::{Durability, Keys, ResumeLayer, StoreOut, store::MemoryStore};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = ResumeLayer::new(MemoryStore::new(), Keys::new([7; 32])?)
+    ///     .durability(Durability::Stored)
+    ///     .store_out(StoreOut::Relax)
+    ///     .store_patience(Duration::from_secs(5));
+    /// # let _ = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn durability(self, durability: Durability) -> Self {
+        self.set(|settings| settings.durability = durability)
+    }
+
+    /// What becomes of a response that has waited for the store for too long, with [`Durability::Stored`]. Defaults to
+    /// [`StoreOut::Cut`].
+    pub fn store_out(self, then: StoreOut) -> Self {
+        self.set(|settings| settings.store_out = then)
+    }
+
+    /// How long a response waits for the store, with [`Durability::Stored`], before [`StoreOut`] applies. Defaults to
+    /// 10 seconds.
+    pub fn store_patience(self, patience: Duration) -> Self {
+        self.set(|settings| settings.store_patience = patience.max(Duration::from_millis(1)))
     }
 
     /// Streams recorded at a time on this node. One more passes unrecorded, with `X-Resume-Degraded: capacity`.

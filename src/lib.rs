@@ -67,6 +67,7 @@
 mod layer;
 mod env;
 mod settings;
+mod durability;
 mod hooks;
 mod node;
 mod pulse;
@@ -99,6 +100,7 @@ mod clock;
 
 pub use body::ResumeBody;
 pub use clock::Clock;
+pub use durability::{DEFAULT_STORE_PATIENCE, Durability, StoreOut};
 pub use end::EndStatus;
 pub use endpoint::{NoBody, ResumeEndpoint};
 pub use env::ConfigError;

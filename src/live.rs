@@ -5,6 +5,7 @@
 //!
 //! One `Mutex`, short sections, nothing awaited inside; wakers are woken after it is released.
 
+mod hold;
 mod place;
 mod source;
 mod state;
@@ -146,17 +147,12 @@ impl LiveLog {
     /// Whether its source has given up before the stream's end.
     pub(crate) fn is_abandoned(&self) -> bool {
         let state = self.lock();
-        state.abandoned && state.end.is_none()
+        state.abandoned && state.shown_end().is_none()
     }
 
     /// The step at `seq`, where this log knows it.
     pub(crate) fn step_at(&self, seq: u64) -> Option<Step> {
-        let state = self.lock();
-        match seq.checked_sub(state.first) {
-            Some(at) => state.events.get(usize::try_from(at).ok()?).map(|kept| kept.event.step.clone()),
-            None if seq + 1 == state.first => Some(state.step_before.clone()),
-            None => None,
-        }
+        self.lock().step_at(seq).cloned()
     }
 
     pub(crate) fn count_resume(&self) {
@@ -175,6 +171,10 @@ impl LiveLog {
         if let Some(newest) = state.newest.as_ref().filter(|newest| newest.last >= last) {
             (last, bytes, step) = (newest.last, newest.bytes, &newest.step);
         }
+        let shown = state.shown();
+        if shown < state.last() {
+            (last, bytes, step) = (shown, state.upto(shown), state.step_at(shown).unwrap_or(step));
+        }
         Summary {
             first: (state.totals.trimmed + 1).min(last + 1),
             last,
@@ -182,7 +182,7 @@ impl LiveLog {
             trimmed: state.totals.trimmed,
             step: step.clone(),
             updated_at: state.updated_at,
-            end: state.end.or_else(|| state.newest.as_ref()?.end),
+            end: state.shown_end().or_else(|| state.newest.as_ref()?.end),
             snapshot: state.snapshot.clone(),
             resumes: state.resumes,
             recovered: state.recovered,

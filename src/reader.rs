@@ -3,6 +3,7 @@
 //! It turns what lies behind its cursor into the bytes of a response: the handler's events with their ids, gaps,
 //! replay and then live with no seam, control events, heartbeats, and the end.
 
+mod patience;
 mod say;
 mod take;
 
@@ -88,6 +89,8 @@ pub(crate) struct Reader {
     chunks: VecDeque<Chunk>,
     /// In the middle of an event that is too large to keep: nothing may come between its parts.
     in_part: bool,
+    /// What is still to be said of the stream's durability.
+    lifted: Option<bool>,
     /// The cursor at the start, and the last event that was buffered then.
     from: u64,
     buffered: u64,
@@ -120,7 +123,7 @@ impl Reader {
         let now = Instant::now();
         let buffered = place.log().summary().last;
         Self {
-            timer: Box::pin(sleep_until(now + node.settings.heartbeat)),
+            timer: Box::pin(sleep_until(now + node.settings.silence())),
             said_live: !matches!(purpose, Purpose::Live),
             brought: 0,
             counted: matches!(purpose, Purpose::First),
@@ -139,6 +142,7 @@ impl Reader {
             fetch: Fetch::None,
             chunks: VecDeque::new(),
             in_part: false,
+            lifted: None,
             heard_at: now,
             signed_at: now,
             began: now,
@@ -239,9 +243,14 @@ impl Reader {
 
     /// Whether a long silence made it say something.
     fn idle(&mut self, cx: &mut Context<'_>) -> bool {
-        let settings = &self.node.settings;
         while self.timer.as_mut().poll(cx).is_ready() {
+            let settings = &self.node.settings;
             let now = Instant::now();
+            let impatient = self.impatient_at();
+            if impatient.is_some_and(|at| now >= at) {
+                self.lose_patience();
+                return true;
+            }
             let refresh = self.signed_at + (settings.token_ttl / 2).max(MIN_REFRESH);
             let heartbeat = self.heard_at + settings.heartbeat;
             if !self.in_part {
@@ -256,6 +265,7 @@ impl Reader {
             }
             // The timer is left alone while events flow; only here does it learn how long the silence really is.
             let next = if self.in_part { now + settings.heartbeat } else { heartbeat.min(refresh.max(now + TICK)) };
+            let next = next.min(impatient.unwrap_or(now + settings.silence()));
             self.timer.as_mut().reset(next.max(now + TICK));
         }
         false

@@ -220,7 +220,7 @@ impl Recorder {
         let Some(fold) = &self.fold else { return };
         let first = self.log.first_with(&self.batch);
         let oldest = (first + CHUNK_MAX_EVENTS as u64).min(self.seq + 1);
-        if first == 1 || self.log.summary().snapshot.is_some_and(|snapshot| snapshot.seq + 1 >= oldest) {
+        if first == 1 || self.log.snapshot_reaches().is_some_and(|seq| seq + 1 >= oldest) {
             return;
         }
         if let Some(data) = fold.snapshot() {
@@ -278,9 +278,10 @@ impl Recorder {
         if orders.cancel {
             self.end_for_sure(EndStatus::Cancelled);
         }
-        // Its own clients still get the whole stream; with none left, nobody would.
+        // Its own clients still get the whole stream, unless they may see only what is stored; with none left, nobody
+        // would.
         if let Some(status) = self.writer.fenced_as()
-            && (status == EndStatus::Cancelled || self.log.readers() == 0)
+            && (status == EndStatus::Cancelled || self.log.readers() == 0 || self.log.is_abandoned())
         {
             self.end_for_sure(status);
         }
@@ -382,6 +383,10 @@ impl Drop for Recorder {
             self.log.finish(EndStatus::Interrupted, self.node.now());
             self.node.ended();
             self.writer.end_at_once(EndStatus::Interrupted);
+        }
+        if self.node.settings.is_stored() {
+            // What the store has not got by now, it never will.
+            self.log.abandon();
         }
         self.node.forget(self.log.id);
     }

@@ -1,7 +1,8 @@
 //! Everything that can be set, validated by type, with its default and why.
 
 use crate::{
-    Clock,
+    Clock, Durability, StoreOut,
+    durability::DEFAULT_STORE_PATIENCE,
     hooks::{AuthorizeFn, Classify, MakeFold, PrincipalFn, RenderErrorFn, StepRuleFn},
     live::Limits,
     store::Ttl,
@@ -84,6 +85,9 @@ pub(crate) struct Settings {
     pub(crate) retry: Duration,
     pub(crate) detach_time: Duration,
     pub(crate) stall_time: Duration,
+    pub(crate) durability: Durability,
+    pub(crate) store_out: StoreOut,
+    pub(crate) store_patience: Duration,
     pub(crate) max_streams: usize,
     pub(crate) max_node_bytes: usize,
     pub(crate) max_stream_readers: usize,
@@ -117,6 +121,9 @@ impl Default for Settings {
             retry: DEFAULT_RETRY,
             detach_time: DEFAULT_DETACH_TIME,
             stall_time: DEFAULT_STALL_TIME,
+            durability: Durability::default(),
+            store_out: StoreOut::default(),
+            store_patience: DEFAULT_STORE_PATIENCE,
             max_streams: DEFAULT_MAX_STREAMS,
             max_node_bytes: DEFAULT_MAX_NODE_BYTES,
             max_stream_readers: DEFAULT_MAX_STREAM_READERS,
@@ -141,6 +148,16 @@ impl Default for Settings {
 impl Settings {
     pub(crate) const fn limits(&self) -> Limits {
         Limits { events: self.max_events, bytes: self.max_bytes }
+    }
+
+    /// Whether an event waits for the store.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.durability == Durability::Stored
+    }
+
+    /// The longest that a silent reader waits before it looks what the silence is about.
+    pub(crate) fn silence(&self) -> Duration {
+        if self.is_stored() { self.heartbeat.min(self.store_patience) } else { self.heartbeat }
     }
 
     pub(crate) const fn ttl(&self) -> Ttl {

@@ -5,7 +5,7 @@
 //! meanwhile is trimmed in the store as well.
 
 use crate::{
-    EndStatus, NodeId,
+    EndStatus, NodeId, StoreOut,
     live::LiveLog,
     node::Node,
     store::{Append, Appended, CHUNK_MAX_BYTES, CHUNK_MAX_EVENTS, Chunk, Onto, Snapshot, StoreError, Tail, Totals},
@@ -237,7 +237,7 @@ impl Writer {
         if self.footing != Footing::Firm {
             return None;
         }
-        let linger = self.waiting_since.map(|since| since + self.node.linger(self.watched));
+        let linger = self.waiting_since.map(|since| since + self.linger());
         let touch = (!self.end_stored).then_some(self.touch_at);
         let done = self.over_at.filter(|_| self.end_stored).map(|over| over + AFTERLIFE);
         [linger.filter(|_| self.last > self.acked), touch, done].into_iter().flatten().min()
@@ -273,12 +273,16 @@ impl Writer {
         true
     }
 
+    /// How long what is new waits for company: not at all where clients wait for the store to have it.
+    fn linger(&self) -> Duration {
+        if self.node.settings.is_stored() { Duration::ZERO } else { self.node.linger(self.watched) }
+    }
+
     fn is_due(&self, now: Instant) -> bool {
         let ending = self.end.is_some() && !self.end_stored;
         ending
             || self.last - self.acked.min(self.last) >= CHUNK_MAX_EVENTS as u64
-            || (self.last > self.acked
-                && self.waiting_since.is_some_and(|since| now >= since + self.node.linger(self.watched)))
+            || (self.last > self.acked && self.waiting_since.is_some_and(|since| now >= since + self.linger()))
     }
 
     /// Makes chunks of what the store does not have yet, and sends them.
@@ -415,6 +419,9 @@ impl Writer {
             if self.end_stored {
                 self.log.set_safe();
             }
+            if self.node.settings.is_stored() {
+                self.log.stored(self.acked, self.end_stored);
+            }
         }
         self.sent.clear();
         self.footing = Footing::Firm;
@@ -452,6 +459,13 @@ impl Writer {
     fn fenced(&mut self, status: EndStatus) {
         self.telemetry().fenced(self.log.id, status);
         self.footing = Footing::Fenced(status);
+        if self.node.settings.is_stored() {
+            // Nothing can be stored any more.
+            match self.node.settings.store_out {
+                StoreOut::Cut => self.log.abandon(),
+                StoreOut::Relax => drop(self.log.relax()),
+            }
+        }
     }
 
     fn failed(&mut self, error: &StoreError) {

@@ -23,6 +23,8 @@ pub(crate) enum Found {
     End(EndStatus),
     /// The source has given up without an end: the client has to come again.
     Abandoned,
+    /// To be told: whether the stream goes on without waiting for the store (`true`), or waits for it again.
+    Lifted(bool),
 }
 impl LiveLog {
     /// Takes a place behind `cursor`; the first client's also gets what passes. `None`: there are `max` already.
@@ -31,7 +33,7 @@ impl LiveLog {
         if state.readers >= max {
             return None;
         }
-        let slot = Some(Slot { cursor, waker: None, moved: true, let_go: false });
+        let slot = Some(Slot { cursor, waker: None, moved: true, let_go: false, told_lifted: false });
         let at = match state.slots.iter().position(Option::is_none) {
             Some(at) => {
                 if let Some(free) = state.slots.get_mut(at) {
@@ -76,6 +78,12 @@ impl Place {
     pub(crate) fn poll_read(&self, cursor: u64, batch: &mut Vec<Event>, cx: &Context<'_>) -> Poll<Found> {
         let mut state = self.log.lock();
         let state = &mut *state;
+        let lifted = state.is_lifted();
+        if let Some(slot) = state.slots.get_mut(self.at).and_then(Option::as_mut)
+            && std::mem::replace(&mut slot.told_lifted, lifted) != lifted
+        {
+            return Poll::Ready(Found::Lifted(lifted));
+        }
         let found = Self::find(state, self.at, cursor, batch);
         let Some(slot) = state.slots.get_mut(self.at).and_then(Option::as_mut) else {
             return Poll::Ready(Found::Abandoned);
@@ -111,6 +119,9 @@ impl Place {
                     room = room.min(usize::try_from(*after - cursor).unwrap_or(room));
                     break;
                 }
+                if state.passing.front().is_some_and(|(after, passing)| !state.may_pass(*after, passing)) {
+                    return None;
+                }
                 let Some((after, passing)) = state.passing.pop_front() else { break };
                 state.passing_bytes -= passing.size();
                 if after == cursor {
@@ -119,10 +130,11 @@ impl Place {
             }
         }
         if cursor + 1 < state.first {
-            return Some(Found::Behind(state.first));
+            return if state.awaits_snapshot() { None } else { Some(Found::Behind(state.first)) };
         }
-        let skip = usize::try_from(cursor + 1 - state.first).unwrap_or(usize::MAX);
-        if skip < state.events.len() {
+        if let Some(ahead @ 1..) = state.shown().checked_sub(cursor) {
+            let skip = usize::try_from(cursor + 1 - state.first).unwrap_or(usize::MAX);
+            room = room.min(usize::try_from(ahead).unwrap_or(usize::MAX));
             let mut bytes = 0;
             for Kept { event, .. } in state.events.range(skip..).take(room) {
                 bytes += event.size();
@@ -133,7 +145,7 @@ impl Place {
             }
             return Some(Found::Events);
         }
-        match state.end {
+        match state.shown_end() {
             Some(status) => Some(Found::End(status)),
             None if state.abandoned => Some(Found::Abandoned),
             None => None,

@@ -1,12 +1,12 @@
 //! The source's side of a live log: a recorder's, where the handler runs; a follower's, elsewhere.
 
-use super::{Limits, LiveLog, Orders, Passing, Stretch, state::Kept};
-use crate::{
-    EndStatus, Event, Step,
-    store::{Snapshot, Totals},
+use super::{
+    Limits, LiveLog, Passing, Stretch,
+    state::{Kept, Orders},
 };
+use crate::{EndStatus, Event, Step, store::Totals};
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::atomic::Ordering,
     task::{Context, Poll, Waker},
 };
 
@@ -26,7 +26,8 @@ impl LiveLog {
         state.updated_at = now;
         let mut gone = 0;
         let mut gone_bytes = 0;
-        // What the furthest reader has yet to take stays, should one large event have overshot the limit.
+        // What the furthest reader has yet to take, or the store to acknowledge, stays, should one large event have
+        // overshot the limit.
         let keep_from = state.furthest().map_or(u64::MAX, |cursor| cursor + 1);
         while (state.events.len() > self.limits.events || state.bytes > self.limits.bytes)
             && state.events.len() > 1
@@ -44,7 +45,7 @@ impl LiveLog {
             state.totals.trimmed += gone;
             state.totals.trimmed_bytes += gone_bytes as u64;
         }
-        let wakers = state.wakers();
+        let wakers = if state.waits_for_store() { Vec::new() } else { state.wakers() };
         drop(state);
         self.usage.change(added, gone_bytes);
         wakers.into_iter().for_each(Waker::wake);
@@ -120,7 +121,7 @@ impl LiveLog {
             state.end = Some(status);
             state.updated_at = now;
         }
-        let wakers = state.wakers();
+        let wakers = if state.waits_for_store() { Vec::new() } else { state.wakers() };
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -132,10 +133,6 @@ impl LiveLog {
         let wakers = state.wakers();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
-    }
-
-    pub(crate) fn set_snapshot(&self, snapshot: Arc<Snapshot>) {
-        self.lock().snapshot = Some(snapshot);
     }
 
     /// Ready with how much the source may add: it is within the limits of the furthest reader, or there is none.
@@ -199,9 +196,12 @@ impl LiveLog {
         let mut stalled = 0;
         let first_client = state.first_client;
         let mut drop_passing = false;
-        for (at, slot) in state.slots.iter_mut().enumerate() {
-            let Some(slot) = slot else { continue };
-            if !std::mem::take(&mut slot.moved) && !slot.let_go {
+        for at in 0..state.slots.len() {
+            // One that waits for the store does not stall.
+            let cursor = state.slots.get(at).and_then(Option::as_ref).map_or(0, |slot| slot.cursor);
+            let has_something = state.has_for(at, cursor);
+            let Some(Some(slot)) = state.slots.get_mut(at) else { continue };
+            if !std::mem::take(&mut slot.moved) && !slot.let_go && has_something {
                 slot.let_go = true;
                 stalled += 1;
                 drop_passing |= first_client == Some(at);

@@ -1,6 +1,6 @@
 //! What a live log holds, behind its lock.
 
-use super::{Limits, Passing};
+use super::{Limits, Passing, hold::Hold};
 use crate::{
     EndStatus, Event, Step,
     store::{Snapshot, Totals},
@@ -20,6 +20,8 @@ pub(super) struct Slot {
     pub(super) moved: bool,
     /// Does not hold the source back any more, until it reads again.
     pub(super) let_go: bool,
+    /// Was told that the stream does not wait for the store just now.
+    pub(super) told_lifted: bool,
 }
 
 /// What the store was last known to hold, where this log has not got there yet.
@@ -40,6 +42,7 @@ pub(super) struct State {
     pub(super) step_before: Step,
     pub(super) updated_at: u64,
     pub(super) end: Option<EndStatus>,
+    pub(super) hold: Hold,
     pub(super) abandoned: bool,
     pub(super) snapshot: Option<Arc<Snapshot>>,
     pub(super) slots: Vec<Option<Slot>>,
@@ -83,12 +86,25 @@ impl State {
         }
     }
 
-    /// The cursor of the furthest reader that moves.
-    pub(super) fn furthest(&self) -> Option<u64> {
-        self.slots.iter().flatten().filter(|slot| !slot.let_go).map(|slot| slot.cursor).max()
+    /// The step at `seq`, where this log knows it.
+    pub(super) fn step_at(&self, seq: u64) -> Option<&Step> {
+        match seq.checked_sub(self.first) {
+            Some(at) => self.events.get(usize::try_from(at).ok()?).map(|kept| &kept.event.step),
+            None => (seq + 1 == self.first).then_some(&self.step_before),
+        }
     }
 
-    /// How far the source may go on ahead of the furthest reader that moves; any way where there is none.
+    /// What the source stays near to: the cursor of the furthest reader that moves, and no further than what the store
+    /// has, where readers wait for it.
+    pub(super) fn furthest(&self) -> Option<u64> {
+        let reader = self.slots.iter().flatten().filter(|slot| !slot.let_go).map(|slot| slot.cursor).max();
+        match self.acked() {
+            Some(acked) => Some(reader.map_or(acked, |cursor| cursor.min(acked))),
+            None => reader,
+        }
+    }
+
+    /// How far the source may go on ahead of that; any way where there is nothing of the kind.
     pub(super) fn room(&self, limits: Limits) -> Limits {
         let (events, bytes) = match self.furthest() {
             Some(cursor) if cursor < self.last() => (self.last() - cursor, self.totals.bytes - self.upto(cursor)),
@@ -98,6 +114,12 @@ impl State {
         let less = |limit: usize, taken: u64| limit.saturating_sub(usize::try_from(taken).unwrap_or(usize::MAX));
         let bytes = less(limits.bytes, bytes.max(self.passing_bytes as u64));
         Limits { events: less(limits.events, events), bytes }
+    }
+
+    /// Whether there is something that the reader at this place could take.
+    pub(super) fn has_for(&self, at: usize, cursor: u64) -> bool {
+        let passes = |(after, passing): &(u64, Passing)| *after <= cursor && self.may_pass(*after, passing);
+        cursor < self.shown() || (self.first_client == Some(at) && self.passing.front().is_some_and(passes))
     }
 
     pub(super) fn drop_passing(&mut self) {

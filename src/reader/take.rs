@@ -27,6 +27,7 @@ pub(super) enum Fetch {
 
 impl Reader {
     pub(super) fn step(&mut self, cx: &mut Context<'_>) -> Step {
+        self.say_lifted();
         if !self.in_part && self.is_replayed() {
             return self.close_replay();
         }
@@ -71,6 +72,10 @@ impl Reader {
                 Step::On
             }
             Poll::Ready(Found::Abandoned) => self.cut(),
+            Poll::Ready(Found::Lifted(lifted)) => {
+                self.lifted = Some(lifted);
+                Step::On
+            }
         };
         batch.clear();
         // What a burst has grown is given back, so that an idle stream costs next to nothing.

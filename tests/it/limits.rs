@@ -25,7 +25,7 @@ fn size(size: usize) -> NonZeroUsize {
 }
 
 /// A handler that is ready with its next piece at any time, and how many pieces were taken of it.
-fn eager<I>(
+pub fn eager<I>(
     pieces: I,
 ) -> (impl Service<Request<Body>, Response = Response<Body>, Error = http::Error, Future: Send> + Clone, Arc<AtomicUsize>)
 where
@@ -46,7 +46,7 @@ where
     (handler, taken)
 }
 
-fn numbers(last: u64) -> Vec<String> {
+pub fn numbers(last: u64) -> Vec<String> {
     (1..=last).map(|number| format!("data: {number}\n\n")).collect()
 }
 

@@ -41,6 +41,8 @@ mod on_redis;
 mod properties;
 mod readers;
 mod snapshot;
+mod stored;
+mod stored_properties;
 mod stress;
 mod styles;
 mod telemetry;

@@ -29,6 +29,7 @@ struct Inner {
     noted: Mutex<Vec<Noted>>,
     lose: AtomicBool,
     fail: AtomicBool,
+    refuse: AtomicBool,
 }
 
 impl Gate {
@@ -39,6 +40,7 @@ impl Gate {
             noted: Mutex::default(),
             lose: AtomicBool::new(false),
             fail: AtomicBool::new(false),
+            refuse: AtomicBool::new(false),
         }))
     }
 
@@ -55,6 +57,11 @@ impl Gate {
     /// The next append is not done.
     pub fn fail_once(&self) {
         self.0.fail.store(true, Ordering::SeqCst);
+    }
+
+    /// No further append is done.
+    pub fn refuse(&self) {
+        self.0.refuse.store(true, Ordering::SeqCst);
     }
 
     /// All appends so far, those that wait included.
@@ -88,6 +95,9 @@ impl Store for Gate {
         };
         let chunks = append.chunks.iter().map(|chunk| (chunk.first, chunk.last())).collect();
         self.0.noted.lock().unwrap().push((onto, chunks));
+        if self.0.refuse.load(Ordering::SeqCst) {
+            return Err(StoreError::new(StoreErrorKind::Refused, "told to"));
+        }
         self.0.passes.acquire().await.unwrap().forget();
         let lost = || StoreError::new(StoreErrorKind::Unavailable, "the answer was lost");
         if self.0.fail.swap(false, Ordering::SeqCst) {
