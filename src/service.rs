@@ -13,7 +13,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{Request, Response};
+use http::{Request, Response, request::Parts};
 use http_body::Body;
 use std::{
     fmt,
@@ -83,39 +83,55 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let (mut head, body) = request.into_parts();
-        let node = &self.node;
-        let query_param = node.settings.query_param.as_deref();
-        let state = match intent(&head, query_param, Entrance::Layer, node.keys.is_some()) {
-            Intent::Pass => State::Pass { inner: self.inner.call(Request::from_parts(head, body)) },
-            _ if tokio::runtime::Handle::try_current().is_err() => {
-                State::Answer { response: Some(refuse(node, ResumeError::NoRuntime, head.version)) }
-            }
-            Intent::Fresh => {
-                let fresh = Fresh {
-                    request_id: crate::RequestId::random(),
-                    principal: node.settings.principal.as_ref().and_then(|principal| principal(&head)),
-                    correlation_id: correlation_id(&head.headers).map(Into::into),
-                };
-                head.extensions.insert(ResumeStream::new(fresh.request_id));
-                let inner = self.inner.call(Request::from_parts(head, body));
-                State::Fresh { inner, fresh: Some((Arc::clone(node), fresh)) }
-            }
-            Intent::Resume(ask) => {
-                drain(body);
-                State::Resume { answer: Box::pin(respond(Arc::clone(node), head, ask)) }
-            }
-            Intent::Refuse(error) => {
-                drain(body);
-                State::Answer { response: Some(refuse(node, error, head.version)) }
-            }
-            Intent::Cancel => {
-                drain(body);
-                State::Answer { response: Some(method_not_allowed()) }
-            }
-        };
-        ResponseFuture { state }
+        let (head, body) = request.into_parts();
+        start(&self.node, &mut self.inner, head, body)
     }
+}
+
+/// What becomes of a request, its handler included.
+fn start<S, ReqBody, ResBody>(
+    node: &Arc<Node>,
+    inner: &mut S,
+    mut head: Parts,
+    body: ReqBody,
+) -> ResponseFuture<S::Future, ResBody>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ReqBody: Body + Send + 'static,
+    ReqBody::Data: Send,
+    ResBody: Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    let query_param = node.settings.query_param.as_deref();
+    let state = match intent(&head, query_param, Entrance::Layer, node.keys.is_some()) {
+        Intent::Pass => State::Pass { inner: inner.call(Request::from_parts(head, body)) },
+        _ if tokio::runtime::Handle::try_current().is_err() => {
+            State::Answer { response: Some(refuse(node, ResumeError::NoRuntime, head.version)) }
+        }
+        Intent::Fresh => {
+            let fresh = Fresh {
+                request_id: crate::RequestId::random(),
+                principal: node.settings.principal.as_ref().and_then(|principal| principal(&head)),
+                correlation_id: correlation_id(&head.headers).map(Into::into),
+            };
+            head.extensions.insert(ResumeStream::new(fresh.request_id));
+            let inner = inner.call(Request::from_parts(head, body));
+            State::Fresh { inner, fresh: Some((Arc::clone(node), fresh)) }
+        }
+        Intent::Resume(ask) => {
+            drain(body);
+            State::Resume { answer: Box::pin(respond(Arc::clone(node), head, ask)) }
+        }
+        Intent::Refuse(error) => {
+            drain(body);
+            State::Answer { response: Some(refuse(node, error, head.version)) }
+        }
+        Intent::Cancel => {
+            drain(body);
+            State::Answer { response: Some(method_not_allowed()) }
+        }
+    };
+    ResponseFuture { state }
 }
 
 pin_project_lite::pin_project! {
