@@ -9,7 +9,11 @@
 
 mod arena;
 mod buffer;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod lines;
+#[cfg(any(test, fuzzing))]
+mod oracle;
 #[cfg(test)]
 mod tests;
 
@@ -281,7 +285,7 @@ impl Framer {
             if self.in_pieces && self.buffer.pending() > 0 {
                 return self.piece();
             }
-            if eol.as_bytes().len() > limit {
+            if !self.in_pieces && eol.as_bytes().len() > limit {
                 eol = guess;
             }
         }

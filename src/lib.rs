@@ -98,6 +98,10 @@ mod end;
 mod id;
 mod clock;
 
+#[doc(hidden)]
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 pub use body::ResumeBody;
 pub use clock::Clock;
 pub use durability::{DEFAULT_STORE_PATIENCE, Durability, StoreOut};

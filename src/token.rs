@@ -16,6 +16,8 @@
 //!
 //! Scope and principal are in the key (see [`keys`]). The module is pure: it is told the time.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod keys;
 #[cfg(test)]
 mod tests;

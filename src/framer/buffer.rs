@@ -126,7 +126,7 @@ impl Buffer {
         self.arena.turn_over();
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn carried_capacity(&self) -> usize {
         self.carried.capacity()
     }

@@ -1,8 +1,9 @@
-mod oracle;
 mod properties;
 
-use super::*;
-use oracle::{Whole, cut, reference};
+use super::{
+    oracle::{Whole, cut, reference},
+    *,
+};
 
 const LARGE: usize = 1 << 20;
 

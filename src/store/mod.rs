@@ -6,7 +6,8 @@
 
 mod any;
 mod chunk;
-#[cfg(any(feature = "redis", test))]
+#[cfg(any(feature = "redis", test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, reason = "only the stores pack"))]
 mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -14,11 +15,15 @@ mod desk;
 mod error;
 mod memory;
 mod name;
-#[cfg(any(feature = "redis", test))]
+#[cfg(any(feature = "redis", test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, reason = "only the stores pack"))]
 mod pack;
 mod page;
 #[cfg(feature = "redis")]
 mod redis;
+
+#[cfg(any(test, fuzzing))]
+pub(crate) use codec::fuzz as fuzz_codec;
 
 pub use any::AnyStore;
 pub(crate) use any::Erased;

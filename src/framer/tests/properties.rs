@@ -1,6 +1,6 @@
 //! What holds of any text, however it is split.
 
-use super::{oracle::dispatches, *};
+use super::{super::oracle::dispatches, *};
 use proptest::prelude::*;
 
 /// Texts of much that matters, and where to cut them.
@@ -88,6 +88,13 @@ proptest! {
         let all = cut(&[b"data: x\rid: 7\r\n\n"], true, max).0;
         let out: Vec<_> = all.iter().flat_map(|one| one.bytes(true)).collect();
         prop_assert_eq!(dispatches(&out).len(), 1);
+    }
+
+    /// Found by the fuzzer.
+    #[test]
+    fn an_event_in_pieces_ends_as_it_was_written_whatever_the_limit(max in 1_usize..8) {
+        let all = cut(&[b"data: x\r\r\n"], true, max).0;
+        prop_assert_eq!(all, reference(b"data: x\r\r\n", true, max));
     }
 
     #[test]
