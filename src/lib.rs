@@ -86,6 +86,7 @@ mod live;
 mod writer;
 mod follow;
 mod death;
+mod tally;
 pub mod store;
 mod reader;
 mod control;

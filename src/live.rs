@@ -16,7 +16,8 @@ pub(crate) use state::Orders;
 use crate::{
     EndStatus, Eol, Event, RequestId, Step,
     node::Usage,
-    store::{Snapshot, StreamHead, Tail, Totals},
+    store::{Counts, Snapshot, StreamHead, Tail, Totals},
+    tally::Tally,
 };
 use bytes::Bytes;
 use state::{Newest, State};
@@ -76,8 +77,7 @@ pub(crate) struct Summary {
     pub(crate) updated_at: u64,
     pub(crate) end: Option<EndStatus>,
     pub(crate) snapshot: Option<Arc<Snapshot>>,
-    pub(crate) resumes: u64,
-    pub(crate) recovered: u64,
+    pub(crate) counts: Counts,
 }
 
 /// Events that follow one another.
@@ -155,12 +155,9 @@ impl LiveLog {
         self.lock().step_at(seq).cloned()
     }
 
-    pub(crate) fn count_resume(&self) {
-        self.lock().resumes += 1;
-    }
-
-    pub(crate) fn count_recovered(&self, events: u64) {
-        self.lock().recovered += events;
+    /// Looks at, or changes, what is counted of the clients that came back.
+    pub(crate) fn tally<T>(&self, with: impl FnOnce(&mut Tally) -> T) -> T {
+        with(&mut self.lock().tally)
     }
 
     pub(crate) fn summary(&self) -> Summary {
@@ -184,8 +181,7 @@ impl LiveLog {
             updated_at: state.updated_at,
             end: state.shown_end().or_else(|| state.newest.as_ref()?.end),
             snapshot: state.snapshot.clone(),
-            resumes: state.resumes,
-            recovered: state.recovered,
+            counts: state.tally.total(),
         }
     }
 }

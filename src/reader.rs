@@ -13,7 +13,8 @@ use crate::{
     live::Place,
     node::{Node, ReaderGuard},
     request::Mode,
-    store::{Chunk, Snapshot},
+    store::{Chunk, Counts, Snapshot},
+    tally,
     token::{Cursor, Signer},
 };
 use bytes::Bytes;
@@ -211,7 +212,7 @@ impl Reader {
     fn recovered(&mut self) {
         if !std::mem::replace(&mut self.counted, true) {
             let (from, to) = (self.from, self.claims.seq);
-            self.place.log().count_recovered(self.brought);
+            tally::count(&self.node, self.place.log(), Counts { resumes: 0, recovered: self.brought });
             self.node.telemetry.resume_success(self.claims.request_id, self.brought, from, to);
         }
     }

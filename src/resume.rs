@@ -15,6 +15,7 @@ use crate::{
     response::{Recorded, degraded_head, resumed_head},
     settings::ControlEvents,
     store::{self, Opened, Snapshot, StoreError, StoreErrorKind, StreamHead, Tail, Totals},
+    tally,
     token::{Cursor, Signer, TokenError},
 };
 use bytes::Bytes;
@@ -225,7 +226,7 @@ impl Resume {
         let Some(guard) = node.admit_reader() else { return Err(ResumeError::TooManyReaders) };
         let Some(place) = seat(node, &log, opened, claims.seq)? else { return Ok(None) };
         let log = place.log();
-        log.count_resume();
+        tally::count(node, log, store::Counts { resumes: 1, recovered: 0 });
         claims.node = log.head.node;
         claims.expires_at = expires_at(node);
         let token = signer.sign(&claims);

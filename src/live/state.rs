@@ -4,6 +4,7 @@ use super::{Limits, Passing, hold::Hold};
 use crate::{
     EndStatus, Event, Step,
     store::{Snapshot, Totals},
+    tally::Tally,
 };
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
@@ -57,8 +58,7 @@ pub(super) struct State {
     /// Counts what the source has been asked to look at.
     pub(super) kicks: u32,
     pub(super) orders: Orders,
-    pub(super) resumes: u64,
-    pub(super) recovered: u64,
+    pub(super) tally: Tally,
 }
 
 /// What others have asked of the source, until it takes it.

@@ -1,12 +1,14 @@
 //! What a reader writes: control events, the handler's events with their ids, gaps, snapshots, the end.
 
-use super::{Phase, Purpose, Reader};
+use super::{Phase, Purpose, Reader, take::Fetch};
 use crate::{
     EndStatus, Event, EventIds,
     control::{Control, Diagnostics, GapReason, Style, jittered, write_event},
     store::Snapshot,
+    tally,
     token::Token,
 };
+use futures_util::FutureExt as _;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -139,17 +141,24 @@ impl Reader {
         write_event(&mut self.out, name, &snapshot.data, token.as_ref().map(Token::as_bytes));
     }
 
+    /// All that there was is said: once it is known what other nodes have counted, comes the end.
     pub(super) fn finish(&mut self, status: EndStatus) {
-        let log = Arc::clone(self.place.log());
+        let log = self.place.log();
         self.claims.ended = true;
         self.claims.seq = self.claims.seq.max(log.summary().last);
         self.recovered();
+        let counted = tally::bring_together(Arc::clone(&self.node), Arc::clone(self.place.log()));
+        self.fetch = Fetch::Counts(status, counted.boxed());
+    }
+
+    pub(super) fn end(&mut self, status: EndStatus) {
+        let log = Arc::clone(self.place.log());
         let summary = log.summary();
         let request_id = log.id.to_string();
         let diagnostics = Diagnostics {
-            resumes: summary.resumes,
+            resumes: summary.counts.resumes,
             trims: summary.trimmed,
-            recovered_events: summary.recovered,
+            recovered_events: summary.counts.recovered,
             correlation_id: log.head.correlation_id.as_deref().unwrap_or(&request_id),
         };
         let token = self.token();

@@ -2,7 +2,7 @@
 
 use super::{Reader, Step};
 use crate::{
-    EventIds,
+    EndStatus, EventIds,
     control::GapReason,
     live::{Found, Passing},
     store::{Chunk, Page, Snapshot, StoreError},
@@ -21,6 +21,8 @@ const ID_BYTES: usize = 96;
 pub(super) enum Fetch {
     None,
     Page(BoxFuture<'static, Result<Option<Page>, StoreError>>),
+    /// What other nodes have counted, before the end of this status.
+    Counts(EndStatus, BoxFuture<'static, ()>),
     /// The snapshot that may stand in for the gap up to this seq.
     Snapshot(u64, BoxFuture<'static, Result<Option<Snapshot>, StoreError>>),
 }
@@ -28,6 +30,15 @@ pub(super) enum Fetch {
 impl Reader {
     pub(super) fn step(&mut self, cx: &mut Context<'_>) -> Step {
         self.say_lifted();
+        if let Fetch::Counts(status, counted) = &mut self.fetch {
+            let status = *status;
+            if counted.as_mut().poll(cx).is_pending() {
+                return Step::Wait;
+            }
+            self.fetch = Fetch::None;
+            self.end(status);
+            return Step::On;
+        }
         if !self.in_part && self.is_replayed() {
             return self.close_replay();
         }
@@ -131,7 +142,7 @@ impl Reader {
 
     pub(super) fn poll_fetch(&mut self, cx: &mut Context<'_>) -> Option<Step> {
         match &mut self.fetch {
-            Fetch::None => None,
+            Fetch::None | Fetch::Counts(..) => None,
             Fetch::Page(reply) => {
                 let Poll::Ready(page) = reply.as_mut().poll(cx) else { return Some(Step::Wait) };
                 self.fetch = Fetch::None;

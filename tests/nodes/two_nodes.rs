@@ -114,3 +114,32 @@ async fn many_readers_on_the_other_node_all_get_everything() {
     expect(&mut first, 21..=100).await;
     first.phase("end").await;
 }
+
+#[tokio::test]
+async fn the_first_client_is_told_at_the_end_what_came_back_on_all_nodes() {
+    let Some(redis) = RedisServer::start().await else { return };
+    let (one, other) = Node::pair(&redis.url()).await;
+    let mut first = Request::post(one.addr, "/count?n=60&pace=20").send().await;
+    first.phase("open").await;
+    let id = expect(&mut first, 1..=10).await;
+    // Two come back, on either node, and bring back all that there is by then.
+    let mut replayed = 0;
+    for node in [&one, &other] {
+        let mut again = Request::get(node.addr, "/resume").header("last-event-id", &id).send().await;
+        again.phase("replay").await;
+        let live = loop {
+            let event = again.event().await;
+            if event.phase().is_some() {
+                break event.json();
+            }
+        };
+        replayed += live["replayed"].as_u64().unwrap();
+    }
+    let mut end = first.event().await;
+    while end.phase().is_none() {
+        end = first.event().await;
+    }
+    let diagnostics = &end.json()["diagnostics"];
+    let counts = ["resumes", "recovered_events"].map(|count| diagnostics[count].as_u64());
+    assert_eq!(counts, [Some(2), Some(replayed)]);
+}
