@@ -14,6 +14,9 @@ use tokio::time::{Instant, sleep_until};
 
 /// How far the two looks are apart.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(3);
+/// How long a living node may say nothing about the stream before it is asked. (Most answer by themselves, as their watches
+/// are renewed.)
+const UNASKED: Duration = Duration::from_secs(15);
 /// How long after the store's return leases are not believed to be missing.
 const SETTLE: Duration = Duration::from_secs(4);
 
@@ -36,6 +39,8 @@ pub(crate) struct Vigil {
     missing: Option<Instant>,
     /// Since when it does not know the stream.
     unknown: Option<Instant>,
+    /// When it was last heard of.
+    heard: Instant,
     /// From when on looks count.
     from: Instant,
     epoch: u64,
@@ -44,18 +49,20 @@ pub(crate) struct Vigil {
 impl Vigil {
     pub(crate) fn new(node: Arc<Node>, id: RequestId, writer: NodeId) -> Self {
         let epoch = node.store_epoch();
-        Self { node, id, writer, missing: None, unknown: None, from: Instant::now(), epoch }
+        let now = Instant::now();
+        Self { node, id, writer, missing: None, unknown: None, heard: now, from: now, epoch }
     }
 
     /// The writer has done something.
-    pub(crate) const fn heard(&mut self) {
-        (self.missing, self.unknown) = (None, None);
+    pub(crate) fn heard(&mut self) {
+        (self.missing, self.unknown, self.heard) = (None, None, Instant::now());
     }
 
     /// The writer's node has answered.
     pub(crate) fn answered(&mut self, knows: bool) {
-        self.missing = None;
-        self.unknown = if knows { None } else { self.unknown.or_else(|| Some(Instant::now())) };
+        let unknown = if knows { None } else { self.unknown.or_else(|| Some(Instant::now())) };
+        self.heard();
+        self.unknown = unknown;
     }
 
     /// The store was away.
@@ -86,7 +93,7 @@ impl Vigil {
 
     async fn judge(&mut self) -> Result<Verdict, StoreError> {
         if self.writer == self.node.store.node() {
-            return self.ask_again(Instant::now()).await;
+            return Ok(self.ask(Instant::now()).await);
         }
         let lives = Arc::clone(&self.node.store).lives(self.writer).await?;
         let now = Instant::now();
@@ -95,7 +102,7 @@ impl Vigil {
         }
         if lives {
             self.missing = None;
-            return self.ask_again(now).await;
+            return Ok(self.ask(now).await);
         }
         match self.missing {
             Some(since) if now >= since + BETWEEN_LOOKS => Ok(Verdict::Dead),
@@ -111,21 +118,22 @@ impl Vigil {
         }
     }
 
-    /// Asks a living node for the second time, where it has said once that it does not know the stream.
-    async fn ask_again(&mut self, now: Instant) -> Result<Verdict, StoreError> {
+    /// Asks a living node, where it has said once that it does not know the stream, or has said nothing for long.
+    async fn ask(&mut self, now: Instant) -> Verdict {
         match self.unknown {
-            None => Ok(Verdict::Lives),
-            Some(since) if now < since + BETWEEN_LOOKS => Ok(Verdict::Suspect),
-            Some(_) => Ok(match Arc::clone(&self.node.store).ask(self.writer, self.id, Ask::Known).await {
-                Ok(false) => Verdict::Dead,
-                Ok(true) => {
-                    self.heard();
-                    Verdict::Lives
-                }
-                // It is asked again, or its lease lapses.
-                Err(_) => Verdict::Suspect,
-            }),
+            None if now < self.heard + UNASKED => return Verdict::Lives,
+            Some(since) if now < since + BETWEEN_LOOKS => return Verdict::Suspect,
+            _ => {}
         }
+        let twice = self.unknown.is_some();
+        // One that does not answer is asked again, or its lease lapses.
+        if let Ok(knows) = Arc::clone(&self.node.store).ask(self.writer, self.id, Ask::Known).await {
+            self.answered(knows);
+            if twice && !knows {
+                return Verdict::Dead;
+            }
+        }
+        if self.unknown.is_some() { Verdict::Suspect } else { Verdict::Lives }
     }
 
     /// Ends the stream in its dead writer's place. How it has ended, by the log; `None` where that is gone.
@@ -145,6 +153,9 @@ pub(crate) fn look_into(node: &Arc<Node>, id: RequestId, writer: NodeId) {
     let node = Arc::clone(node);
     drop(tokio::spawn(async move {
         let mut vigil = Vigil::new(Arc::clone(&node), id, writer);
+        if let Ok(knows) = Arc::clone(&node.store).ask(writer, id, Ask::Known).await {
+            vigil.answered(knows);
+        }
         loop {
             match vigil.look().await {
                 Verdict::Lives => break,

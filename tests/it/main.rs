@@ -18,6 +18,7 @@ mod redis_server;
 
 mod auto_traits;
 mod control_events;
+mod dead;
 mod degraded;
 mod drivers;
 mod ends;

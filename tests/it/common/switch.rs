@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use std::{
+    collections::HashSet,
     sync::{
-        Arc, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -26,6 +27,8 @@ pub struct Switch {
     down: Arc<AtomicBool>,
     full: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
+    dead: Arc<Mutex<HashSet<NodeId>>>,
+    answers: Arc<AtomicBool>,
     health: Arc<watch::Sender<Health>>,
 }
 
@@ -39,6 +42,8 @@ impl Switch {
             down: Arc::default(),
             full: Arc::default(),
             asked: Arc::default(),
+            dead: Arc::default(),
+            answers: Arc::default(),
             health: Arc::new(health),
         }
     }
@@ -60,6 +65,22 @@ impl Switch {
     /// A store that is there, and refuses to write.
     pub fn set_full(&self, full: bool) {
         self.full.store(full, Ordering::SeqCst);
+    }
+
+    /// That node's lease is missing, as seen from here, and it does not answer.
+    pub fn misses(&self, other: &Self, missing: bool) {
+        let mut dead = self.dead.lock().unwrap();
+        if missing {
+            dead.insert(other.node)
+        } else {
+            dead.remove(&other.node)
+        };
+    }
+
+    /// Its lease is missing, but it answers.
+    pub fn misses_lease(&self, other: &Self) {
+        self.misses(other, true);
+        self.answers.store(true, Ordering::SeqCst);
     }
 
     /// How often it was asked to write.
@@ -132,8 +153,9 @@ impl Store for Switch {
         Store::watch(&self.inner, id, writer, after)
     }
 
-    async fn lives(&self, _node: NodeId) -> Result<bool, StoreError> {
-        self.ask().map(|_| true)
+    async fn lives(&self, node: NodeId) -> Result<bool, StoreError> {
+        self.ask()?;
+        Ok(!self.dead.lock().unwrap().contains(&node))
     }
 
     async fn fence(
@@ -147,6 +169,9 @@ impl Store for Switch {
     }
 
     async fn ask(&self, node: NodeId, id: RequestId, ask: Ask) -> Result<bool, StoreError> {
+        if self.dead.lock().unwrap().contains(&node) && !self.answers.load(Ordering::SeqCst) {
+            return Err(StoreError::new(StoreErrorKind::Unavailable, "no answer"));
+        }
         Store::ask(self.ask()?, node, id, ask).await
     }
 
