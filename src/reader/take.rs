@@ -5,7 +5,7 @@ use crate::{
     EndStatus, EventIds,
     control::GapReason,
     live::{Found, Passing},
-    store::{Chunk, Page, Snapshot, StoreError},
+    store::{Ask, Chunk, Page, Snapshot, StoreError},
 };
 use futures_util::future::BoxFuture;
 use std::{
@@ -24,7 +24,7 @@ pub(super) enum Fetch {
     /// What other nodes have counted, before the end of this status.
     Counts(EndStatus, BoxFuture<'static, ()>),
     /// The snapshot that may stand in for the gap up to this seq.
-    Snapshot(u64, BoxFuture<'static, Result<Option<Snapshot>, StoreError>>),
+    Snapshot(u64, GapReason, BoxFuture<'static, Result<Option<Snapshot>, StoreError>>),
 }
 
 impl Reader {
@@ -148,34 +148,48 @@ impl Reader {
                 self.fetch = Fetch::None;
                 Some(match page {
                     Ok(Some(page)) => self.page(page),
-                    // The log is gone or out of reach. Its writer may heal it: the client comes again.
-                    Ok(None) | Err(_) => self.cut(),
+                    Ok(None) => self.come_again(),
+                    Err(_) => self.cut(),
                 })
             }
-            Fetch::Snapshot(to, reply) => {
-                let to = *to;
+            Fetch::Snapshot(to, reason, reply) => {
+                let (to, reason) = (*to, *reason);
                 let Poll::Ready(snapshot) = reply.as_mut().poll(cx) else { return Some(Step::Wait) };
                 self.fetch = Fetch::None;
                 match snapshot {
                     Ok(Some(snapshot)) if snapshot.seq >= to => self.stand_in(&snapshot),
-                    _ => self.gap(self.claims.seq + 1, to, GapReason::Trimmed),
+                    _ => self.gap(self.claims.seq + 1, to, reason),
                 }
                 Some(Step::On)
             }
         }
     }
 
+    /// The store holds less than this node has seen. The stream's writer is told, as it can write it again, and the
+    /// client comes again.
+    fn come_again(&mut self) -> Step {
+        let (store, log) = (Arc::clone(&self.node.store), self.place.log());
+        let (writer, id) = (log.head.node, log.id);
+        drop(tokio::spawn(async move { store.ask(writer, id, Ask::Amiss).await }));
+        self.cut()
+    }
+
     pub(super) fn page(&mut self, page: Page) -> Step {
         let next = self.claims.seq + 1;
-        // A page without an event behind the cursor (there may be an end in it) says that they are gone.
-        let first = match page.chunks.iter().find(|chunk| chunk.last() >= next) {
-            Some(chunk) => chunk.first,
-            None => self.place.log().first(),
+        let (first, reason) = match page.chunks.iter().find(|chunk| chunk.last() >= next) {
+            Some(chunk) => (chunk.first, GapReason::Trimmed),
+            None => {
+                // The log was set back. With an end in it all the same, nobody can write it again.
+                let Some(end) = page.chunks.iter().find(|chunk| chunk.end.is_some()) else { return self.come_again() };
+                let first = self.place.log().first();
+                let reason = if end.totals.trimmed + 1 >= first { GapReason::Trimmed } else { GapReason::Lost };
+                (first, reason)
+            }
         };
         if first > next {
             // The chunks are fetched again behind the gap: a snapshot may reach beyond them.
             let snapshot = Arc::clone(&self.node.store).snapshot(self.claims.request_id);
-            self.fetch = Fetch::Snapshot(first - 1, snapshot);
+            self.fetch = Fetch::Snapshot(first - 1, reason, snapshot);
         } else {
             self.chunks = page.chunks.into();
         }

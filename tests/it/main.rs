@@ -41,6 +41,7 @@ mod modes;
 mod on_redis;
 mod properties;
 mod readers;
+mod set_back;
 mod snapshot;
 mod stored;
 mod stored_properties;
