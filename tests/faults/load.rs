@@ -24,6 +24,10 @@ use tower_resume::{EndStatus, RequestId, store::RedisStore};
 /// Nothing that is waited for takes this long unless it never comes.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// The events that a log keeps, and the fewest that it has to keep: it lets whole chunks go.
+const KEPT: u64 = 256;
+const KEPT_AT_LEAST: u64 = KEPT - 16;
+
 /// What each stream of a load is like.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
@@ -33,12 +37,14 @@ pub struct Shape {
     pub pad: usize,
     /// The event that comes late, and by how many milliseconds.
     pub hush: Option<(u64, u64)>,
+    /// What else the handler is told, in its path.
+    pub fate: &'static str,
 }
 
 impl Default for Shape {
     /// About eight seconds, and no more events than a log keeps.
     fn default() -> Self {
-        Self { events: 200, pace: 40, pad: 40, hush: None }
+        Self { events: 200, pace: 40, pad: 40, hush: None, fate: "" }
     }
 }
 
@@ -52,13 +58,32 @@ pub struct Stream {
     pub first: Arc<AtomicU64>,
 }
 
+/// A client's part in its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    First,
+    /// From the beginning, on the other node.
+    Follower,
+    /// On either node, cut at random.
+    Roamer,
+    Latecomer,
+}
+
+/// How one client of one stream came through.
+#[derive(Debug)]
+pub struct Seen {
+    pub stream: usize,
+    pub who: Who,
+    /// `None`: it hangs.
+    pub outcome: Option<Outcome>,
+}
+
 pub struct Load {
     shape: Shape,
     nodes: [SocketAddr; 2],
     doors: [SocketAddr; 2],
     pub streams: Vec<Stream>,
-    firsts: Vec<JoinHandle<Outcome>>,
-    others: Vec<JoinHandle<Outcome>>,
+    clients: Vec<(usize, Who, JoinHandle<Outcome>)>,
     recover: Option<Duration>,
 }
 
@@ -66,8 +91,7 @@ impl Load {
     pub fn new(scene: &Scene, shape: Shape) -> Self {
         let nodes = [scene.nodes[0].addr, scene.nodes[1].addr];
         let doors = [scene.doors[0].addr, scene.doors[1].addr];
-        let (streams, firsts, others) = (Vec::new(), Vec::new(), Vec::new());
-        Self { shape, nodes, doors, streams, firsts, others, recover: None }
+        Self { shape, nodes, doors, streams: Vec::new(), clients: Vec::new(), recover: None }
     }
 
     /// Begins so many streams, on the nodes by turns. Of each four, two have their first client only; the others have
@@ -84,28 +108,29 @@ impl Load {
     }
 
     async fn begin_one(&mut self, at: usize, number: usize) {
-        let Shape { events, pace, pad, hush } = self.shape;
+        let Shape { events, pace, pad, hush, fate } = self.shape;
         let (hush_at, hush) = hush.unwrap_or_default();
-        let path = format!("/count?n={events}&pace={pace}&pad={pad}&hush_at={hush_at}&hush={hush}");
+        let path = format!("/count?n={events}&pace={pace}&pad={pad}&hush_at={hush_at}&hush={hush}{fate}");
         let mut reply = Request::post(self.nodes[at], &path).patience(PATIENCE).send().await;
         let open = reply.phase("open").await;
         let token = open["token"].as_str().unwrap().to_owned();
         let id = request_id(open["request_id"].as_str().unwrap());
         let first = Arc::new(AtomicU64::new(0));
         let client = self.client(vec![self.nodes[1 - at]], &token, Arc::clone(&first));
-        self.firsts.push(tokio::spawn(client.follow(Some(reply))));
-        self.streams.push(Stream { id, at, token: token.clone(), first });
+        let stream = self.streams.len();
+        self.streams.push(Stream { id, at, token, first });
+        self.clients.push((stream, Who::First, tokio::spawn(client.follow(Some(reply)))));
         if number % 4 >= 2 {
-            self.add(vec![self.nodes[1 - at]], &token, false, false);
-            self.add(self.doors.to_vec(), &token, number % 8 < 4, false);
+            self.add(stream, Who::Follower, vec![self.nodes[1 - at]], false);
+            self.add(stream, Who::Roamer, self.doors.to_vec(), number % 8 < 4);
         }
     }
 
     /// For each stream a client that comes only now, to the other node, and wants everything.
     pub fn latecomers(&mut self) {
-        for at in 0..self.streams.len() {
-            let (door, token) = (self.nodes[1 - self.streams[at].at], self.streams[at].token.clone());
-            self.add(vec![door], &token, at % 2 == 1, true);
+        for stream in 0..self.streams.len() {
+            let door = self.nodes[1 - self.streams[stream].at];
+            self.add(stream, Who::Latecomer, vec![door], stream % 2 == 1);
         }
     }
 
@@ -114,9 +139,10 @@ impl Load {
         Client { doors, as_browser: false, cursor, from_start: false, pad, progress }
     }
 
-    fn add(&mut self, doors: Vec<SocketAddr>, token: &str, as_browser: bool, from_start: bool) {
-        let client = Client { as_browser, from_start, ..self.client(doors, token, Arc::default()) };
-        self.others.push(tokio::spawn(client.follow(None)));
+    fn add(&mut self, stream: usize, who: Who, doors: Vec<SocketAddr>, as_browser: bool) {
+        let (token, progress) = (&self.streams[stream].token, Arc::default());
+        let client = Client { as_browser, from_start: who == Who::Latecomer, ..self.client(doors, token, progress) };
+        self.clients.push((stream, who, tokio::spawn(client.follow(None))));
     }
 
     /// What each first client has.
@@ -138,44 +164,73 @@ impl Load {
         .await;
     }
 
+    /// What the store holds of a stream.
+    pub async fn kept(&self, probe: &RedisStore, stream: usize) -> Option<Kept> {
+        kept(probe, self.streams[stream].id, self.shape.pad).await
+    }
+
+    /// Whether a log holds all that is to be kept of the first so many events.
+    fn is_whole(kept: Kept, events: u64) -> bool {
+        let first =
+            if events > KEPT { kept.first > 1 && kept.first <= kept.last + 1 - KEPT_AT_LEAST } else { kept.first == 1 };
+        first && kept.last >= events
+    }
+
     /// Waits until the store holds every stream whole, up to what its first client has now; notes how long it took.
     pub async fn healed(&mut self, probe: &RedisStore) {
         let (began, goals) = (Instant::now(), self.firsts());
-        for (stream, goal) in self.streams.iter().zip(goals) {
+        for (stream, goal) in goals.into_iter().enumerate() {
             until("the store holds the stream again", async || {
-                let kept = kept(probe, stream.id, self.shape.pad).await;
-                kept.is_some_and(|kept| kept.first == 1 && kept.last >= goal)
+                self.kept(probe, stream).await.is_some_and(|kept| Self::is_whole(kept, goal))
             })
             .await;
         }
         self.recover = Some(began.elapsed());
     }
 
-    /// Waits for all clients; every stream has to be complete, and none of the first clients may have noticed anything.
+    /// Notes that it took from this moment until now.
+    pub fn recovered_since(&mut self, began: Instant) {
+        self.recover = Some(began.elapsed());
+    }
+
+    /// Waits until all clients who have this part are done.
+    pub async fn done(&self, who: Who) {
+        until("they are done", async || {
+            self.clients.iter().all(|(_, part, client)| *part != who || client.is_finished())
+        })
+        .await;
+    }
+
+    /// Waits for all clients, and makes the row of them.
+    pub async fn come_through(&mut self, fault: &'static str) -> (Row, Vec<Seen>) {
+        let mut seen = Vec::new();
+        for (stream, who, client) in std::mem::take(&mut self.clients) {
+            seen.push(Seen { stream, who, outcome: outcome_of(client).await });
+        }
+        (Row::of(fault, self.streams.len(), &seen, self.recover), seen)
+    }
+
+    /// Waits for all clients; every stream has to be complete, also in the store, and none of the first clients may have
+    /// noticed anything.
     pub async fn finish(mut self, fault: &'static str, probe: &RedisStore) -> Row {
+        let (row, all) = self.come_through(fault).await;
+        row.check();
         let events = self.shape.events;
-        let end = Some(("complete".to_owned(), events));
-        let mut outcomes = Vec::new();
-        for first in self.firsts.drain(..) {
-            let outcome = outcome_of(first).await;
-            if let Some(outcome) = &outcome {
-                assert_eq!((&outcome.ledger.end, outcome.breaks), (&end, 0), "a first client noticed: {outcome:?}");
+        for seen in all {
+            let outcome = seen.outcome.expect("none hangs");
+            assert_eq!(outcome.ledger.end, Some(("complete".to_owned(), events)), "{:?} of {}", seen.who, seen.stream);
+            if seen.who == Who::First {
+                assert_eq!((outcome.breaks, &*outcome.ledger.gaps), (0, &[][..]), "a first client noticed");
             }
-            outcomes.push(outcome);
         }
-        for other in self.others.drain(..) {
-            let outcome = outcome_of(other).await;
-            if let Some(outcome) = &outcome {
-                assert_eq!(outcome.ledger.end, end, "{outcome:?}");
-            }
-            outcomes.push(outcome);
+        for stream in 0..self.streams.len() {
+            until("the store holds the whole stream", async || {
+                let kept = self.kept(probe, stream).await;
+                kept.is_some_and(|kept| Self::is_whole(kept, events) && kept.end == Some(EndStatus::Complete))
+            })
+            .await;
         }
-        let whole = Some(Kept { first: 1, last: events, end: Some(EndStatus::Complete) });
-        for stream in &self.streams {
-            until("the store holds the whole stream", async || kept(probe, stream.id, self.shape.pad).await == whole)
-                .await;
-        }
-        Row::of(fault, self.streams.len(), &outcomes, self.recover)
+        row
     }
 }
 

@@ -24,6 +24,7 @@ mod node;
 mod redis_server;
 
 mod client;
+mod dead_node;
 mod ledger;
 mod load;
 mod logs;

@@ -1,6 +1,6 @@
 //! A row of the table: what a fault did to the streams that were under way.
 
-use crate::client::Outcome;
+use crate::load::Seen;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
@@ -20,16 +20,16 @@ pub struct Row {
 }
 
 impl Row {
-    pub fn of(fault: &'static str, streams: usize, outcomes: &[Option<Outcome>], recover: Option<Duration>) -> Self {
-        let done = || outcomes.iter().flatten();
+    pub fn of(fault: &'static str, streams: usize, seen: &[Seen], recover: Option<Duration>) -> Self {
+        let done = || seen.iter().filter_map(|seen| seen.outcome.as_ref());
         Self {
             fault,
             streams,
-            clients: outcomes.len(),
+            clients: seen.len(),
             events: done().map(|outcome| outcome.ledger.last - outcome.ledger.gapped()).sum(),
             lost: done().map(|outcome| outcome.ledger.lost).sum(),
             repeated: done().map(|outcome| outcome.ledger.repeated).sum(),
-            hung: outcomes.iter().filter(|outcome| outcome.is_none()).count() as u64,
+            hung: seen.iter().filter(|seen| seen.outcome.is_none()).count() as u64,
             gapped: done().map(|outcome| outcome.ledger.gapped()).sum(),
             breaks: done().map(|outcome| outcome.breaks).sum(),
             waits: done().map(|outcome| outcome.waits).sum(),

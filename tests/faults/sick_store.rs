@@ -2,8 +2,7 @@
 //! Redis is well it holds every stream again, whole.
 
 use crate::{
-    load::{Load, Shape},
-    row::Row,
+    load::{Load, Shape, Who},
     scene::Scene,
 };
 use std::time::Duration;
@@ -33,7 +32,6 @@ async fn meanwhile(load: &mut Load) {
 async fn after(mut load: Load, scene: &Scene, fault: &'static str) {
     load.healed(&scene.probe).await;
     let row = load.finish(fault, &scene.probe).await;
-    row.check();
     assert_eq!(row.gapped, 0, "all of it can be healed: {row:?}");
 }
 
@@ -83,6 +81,17 @@ async fn redis_is_paused() {
 }
 
 #[tokio::test]
+async fn redis_is_paused_for_longer_than_leases_hold() {
+    let Some(scene) = Scene::start().await else { return };
+    let mut load = under_way_with(&scene, Shape { events: 240, pace: 70, ..Shape::default() }).await;
+    scene.redis.pause().await;
+    meanwhile(&mut load).await;
+    load.flow(140).await;
+    scene.redis.resume().await;
+    after(load, &scene, "Redis paused for 11 s").await;
+}
+
+#[tokio::test]
 async fn redis_is_flushed() {
     let Some(scene) = Scene::start().await else { return };
     let mut load = under_way(&scene).await;
@@ -92,14 +101,74 @@ async fn redis_is_flushed() {
 }
 
 #[tokio::test]
-async fn redis_is_out_of_memory() {
+async fn redis_is_flushed_while_streams_are_silent() {
     let Some(scene) = Scene::start().await else { return };
-    let mut load = under_way(&scene).await;
+    let mut load = Load::new(&scene, Shape { events: 60, pace: 20, hush: Some((31, 15_000)), ..Shape::default() });
+    load.begin(STREAMS).await;
+    load.reach(30).await;
+    scene.redis.cli(&["FLUSHALL"]).await;
+    load.latecomers();
+    load.healed(&scene.probe).await;
+    assert!(load.firsts().iter().all(|last| *last == 30), "healed before the streams say anything again");
+    let row = load.finish("Redis flushed while streams are silent", &scene.probe).await;
+    assert_eq!(row.gapped, 0, "{row:?}");
+}
+
+#[tokio::test]
+async fn redis_loses_streams_that_have_just_ended() {
+    for (fault, dump) in [("Redis empty after streams have ended", false), ("Redis set back, their ends lost", true)] {
+        let Some(mut scene) = Scene::start().await else { return };
+        let shape = Shape { events: 50, pace: 10, ..Shape::default() };
+        let mut load = Load::new(&scene, shape);
+        load.begin(STREAMS).await;
+        if dump {
+            load.reach(20).await;
+            scene.redis.cli(&["SAVE"]).await;
+        }
+        load.reach(shape.events).await;
+        load.done(Who::First).await;
+        scene.redis.kill().await;
+        load.latecomers();
+        scene.redis.restart().await;
+        after(load, &scene, fault).await;
+    }
+}
+
+#[tokio::test]
+async fn streams_outgrow_what_is_kept_while_redis_is_away() {
+    let Some(mut scene) = Scene::start().await else { return };
+    let mut load = Load::new(&scene, Shape { events: 1_000, pace: 6, ..Shape::default() });
+    load.begin(STREAMS).await;
+    load.reach(100).await;
+    scene.redis.kill().await;
+    load.latecomers();
+    load.flow(400).await;
+    scene.redis.restart().await;
+    load.healed(&scene.probe).await;
+    load.latecomers();
+    let row = load.finish("Redis away for longer than logs reach back", &scene.probe).await;
+    assert!(row.gapped > 0, "{row:?}");
+}
+
+#[tokio::test]
+async fn redis_is_out_of_memory_for_longer_than_leases_hold() {
+    let Some(scene) = Scene::start().await else { return };
+    // Silent ones too: whoever follows those has to ask whether their node lives.
+    let mut load = Load::new(&scene, Shape { events: 60, pace: 20, hush: Some((31, 20_000)), ..Shape::default() });
+    load.begin(STREAMS).await;
+    load.reach(30).await;
+    let mut clock = Load::new(&scene, Shape { events: 250, pace: 80, ..Shape::default() });
+    clock.begin(2).await;
     scene.redis.cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
     scene.redis.cli(&["CONFIG", "SET", "maxmemory", "1"]).await;
-    meanwhile(&mut load).await;
+    load.begin(4).await;
+    load.latecomers();
+    clock.flow(180).await;
     scene.redis.cli(&["CONFIG", "SET", "maxmemory", "0"]).await;
-    after(load, &scene, "Redis out of memory (noeviction)").await;
+    load.healed(&scene.probe).await;
+    after(clock, &scene, "Redis out of memory: streams that flow").await;
+    let row = load.finish("Redis out of memory for 15 s: silent streams", &scene.probe).await;
+    assert_eq!(row.gapped, 0, "{row:?}");
 }
 
 #[tokio::test]

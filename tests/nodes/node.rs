@@ -3,11 +3,12 @@
 use crate::redis_server::signal;
 use axum::{Router, extract::Query, response::Sse, response::sse::Event, routing::any};
 use futures_util::{StreamExt as _, stream};
-use std::{io::Error, net::SocketAddr, process::Stdio, time::Duration};
+use std::{io::Error, net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     net::TcpListener,
     process::{Child, Command},
+    sync::Notify,
 };
 use tower_resume::{ResumeLayer, store::AnyStore};
 
@@ -55,9 +56,16 @@ async fn a_process_that_is_told_to_is_a_node() {
     let layer: ResumeLayer<AnyStore> = ResumeLayer::from_env().unwrap().tokens_are_enough();
     let endpoint = layer.endpoint();
     let app = Router::new().route("/count", any(count)).layer(layer).route_service("/resume", endpoint);
+    let stopped = Arc::new(Notify::new());
+    let stop = Arc::clone(&stopped);
+    let app = app.route("/stop", any(async move || stop.notify_one()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("\nserving {}", listener.local_addr().unwrap());
-    axum::serve(listener, app).await.unwrap();
+    // Told to stop, it drops its runtime, and with it all streams.
+    tokio::select! {
+        served = axum::serve(listener, app) => served.unwrap(),
+        () = stopped.notified() => {}
+    }
 }
 
 /// A node, killed when dropped.
