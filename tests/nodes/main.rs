@@ -24,4 +24,5 @@ mod dead;
 mod herd;
 mod node;
 mod outage;
+mod stored;
 mod two_nodes;

@@ -10,9 +10,10 @@ use tokio::{
     process::{Child, Command},
     sync::Notify,
 };
-use tower_resume::{ResumeLayer, store::AnyStore};
+use tower_resume::{Durability, ResumeLayer, store::AnyStore};
 
 const TOLD: &str = "TOWER_RESUME_TEST_NODE";
+const DURABILITY: &str = "TOWER_RESUME_TEST_DURABILITY";
 
 /// `?n=` events, one each `?pace=` milliseconds, each with its number. Event `hush_at` comes `hush` milliseconds late;
 /// in the place of `fail_at` the body fails, and in that of `panic_at` it panics.
@@ -53,7 +54,10 @@ async fn a_process_that_is_told_to_is_a_node() {
     if std::env::var_os(TOLD).is_none() {
         return;
     }
-    let layer: ResumeLayer<AnyStore> = ResumeLayer::from_env().unwrap().tokens_are_enough();
+    let mut layer: ResumeLayer<AnyStore> = ResumeLayer::from_env().unwrap().tokens_are_enough();
+    if std::env::var_os(DURABILITY).is_some_and(|durability| durability == "stored") {
+        layer = layer.durability(Durability::Stored);
+    }
     let endpoint = layer.endpoint();
     let app = Router::new().route("/count", any(count)).layer(layer).route_service("/resume", endpoint);
     let stopped = Arc::new(Notify::new());

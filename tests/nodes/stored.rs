@@ -1,0 +1,156 @@
+//! Durability `Stored`, with real processes: a node is killed at random instants, and what its clients had seen is read
+//! back from the store by another node, byte for byte.
+
+use crate::{
+    common::{
+        Reply, Request,
+        blocks::{blocks, events},
+    },
+    node::Node,
+    redis_server::RedisServer,
+};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{task::JoinHandle, time::sleep};
+
+const STREAMS: usize = 80;
+const STORED: (&str, &str) = ("TOWER_RESUME_TEST_DURABILITY", "stored");
+const ROOMY: (&str, &str) = ("SSE_BUFFER_MAX_EVENTS", "8192");
+const LARGE: (&str, &str) = ("SSE_BUFFER_MAX_SIZE_MB", "16");
+
+/// A client that takes all it gets, for as long as it gets it.
+struct Client {
+    token: String,
+    /// The bytes that it has got so far.
+    bytes: Arc<AtomicUsize>,
+    task: JoinHandle<Reply>,
+}
+
+impl Client {
+    async fn start(node: SocketAddr) -> Self {
+        let mut reply = Request::post(node, "/count?n=100000&pace=2&pad=100").send().await;
+        assert_eq!(reply.status, 200);
+        let token = reply.header("x-resume-token").unwrap().to_owned();
+        let bytes = Arc::<AtomicUsize>::default();
+        let count = Arc::clone(&bytes);
+        let task = tokio::spawn(async move {
+            while let Ok(more) = reply.frame().await {
+                count.fetch_add(more.len(), Ordering::Relaxed);
+            }
+            reply
+        });
+        Self { token, bytes, task }
+    }
+
+    /// What it has seen by the time that its node is gone.
+    async fn seen(self) -> (String, Vec<Vec<u8>>) {
+        let reply = self.task.await.unwrap();
+        (self.token, events(&blocks(&reply.bytes)))
+    }
+}
+
+async fn clients(node: SocketAddr) -> Vec<Client> {
+    futures_util::future::join_all((0..STREAMS).map(|_| Client::start(node))).await
+}
+
+/// Everything that the store has of a stream, as another node reads it.
+async fn stored(node: SocketAddr, token: &str) -> Vec<Vec<u8>> {
+    let request = Request::get(node, "/resume").header("x-resume-token", token);
+    let mut reply = request.header("x-resume-from", "0").header("x-resume-mode", "replay").send().await;
+    assert_eq!(reply.status, 200);
+    while reply.frame().await.is_ok() {}
+    events(&blocks(&reply.bytes))
+}
+
+#[derive(Debug, Default)]
+struct Round {
+    seen: usize,
+    found: usize,
+    lost: usize,
+    /// What the store had and no client had seen yet.
+    ahead: usize,
+}
+
+/// Holds what clients had seen against what another node reads from the store.
+async fn compare(node: SocketAddr, clients: Vec<Client>) -> Round {
+    let mut round = Round::default();
+    for client in clients {
+        let (token, seen) = client.seen().await;
+        if seen.is_empty() {
+            // Its stream may not have begun in the store.
+            continue;
+        }
+        let stored = stored(node, &token).await;
+        let found = seen.iter().zip(&stored).take_while(|(seen, stored)| seen == stored).count();
+        round.seen += seen.len();
+        round.found += found;
+        round.lost += seen.len() - found;
+        round.ahead += stored.len() - found;
+    }
+    round
+}
+
+/// Kills a node under load at a random instant.
+async fn killed(other: SocketAddr, redis: &RedisServer, env: &[(&str, &str)]) -> (u64, Round) {
+    let mut node = Node::start_with(&redis.url(), env).await;
+    let clients = clients(node.addr).await;
+    let after = fastrand::u64(50..1500);
+    sleep(Duration::from_millis(after)).await;
+    node.kill().await;
+    (after, compare(other, clients).await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_killed_at_any_instant_takes_nothing_with_it_that_a_client_has_seen() {
+    let Some(redis) = RedisServer::start().await else { return };
+    let other = Node::start_with(&redis.url(), &[ROOMY, LARGE]).await;
+    for number in 1..=6 {
+        let (after, round) = killed(other.addr, &redis, &[STORED, ROOMY, LARGE]).await;
+        println!("stored, round {number}: {STREAMS} streams, kill -9 after {after} ms: {round:?}");
+        assert!(round.seen > 0, "there was nothing to lose");
+        assert_eq!((round.lost, round.found), (0, round.seen));
+    }
+    let (after, round) = killed(other.addr, &redis, &[ROOMY, LARGE]).await;
+    println!("relaxed, for comparison: {STREAMS} streams, kill -9 after {after} ms: {round:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_seen_is_in_the_store_again_after_redis_has_lost_it_and_the_node_is_killed_then() {
+    for old_dump in [false, true] {
+        let Some(mut redis) = RedisServer::start().await else { return };
+        let other = Node::start_with(&redis.url(), &[ROOMY, LARGE]).await;
+        let mut node = Node::start_with(&redis.url(), &[STORED, ROOMY, LARGE]).await;
+        let clients = clients(node.addr).await;
+        sleep(Duration::from_millis(fastrand::u64(200..600))).await;
+        if old_dump {
+            redis.cli(&["SAVE"]).await;
+            sleep(Duration::from_millis(fastrand::u64(200..600))).await;
+        }
+        redis.kill().await;
+        // Nothing more comes once what is still on its way has come.
+        let got = || clients.iter().map(|client| client.bytes.load(Ordering::Relaxed)).collect::<Vec<_>>();
+        let mut at = Vec::new();
+        while at != got() {
+            at = got();
+            sleep(Duration::from_millis(300)).await;
+        }
+        redis.restart().await;
+        // A new event is seen once the log is whole again.
+        for (client, at) in clients.iter().zip(&at) {
+            while client.bytes.load(Ordering::Relaxed) < at + 2000 {
+                assert!(!client.task.is_finished(), "its response was cut");
+                sleep(Duration::from_millis(5)).await;
+            }
+        }
+        node.kill().await;
+        let round = compare(other.addr, clients).await;
+        println!("Redis lost and back {}, then kill -9: {round:?}", if old_dump { "older" } else { "empty" });
+        assert_eq!((round.lost, round.found), (0, round.seen));
+    }
+}
