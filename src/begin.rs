@@ -1,7 +1,7 @@
 //! From a handler's response to a recorded stream and its first client's response.
 
 use crate::{
-    ControlEvents, Principal, RequestId,
+    ControlEvents, Principal, RequestId, WhenAlone,
     answers::expires_at,
     body::ResumeBody,
     live::LiveLog,
@@ -57,15 +57,26 @@ where
     if node.settings.is_stored() {
         log.hold();
     }
+    if node.settings.when_alone == WhenAlone::Pause {
+        log.pause_when_alone();
+    }
     let log = Arc::new(log);
     // The application's code, which may panic: before anything is counted.
     let fold = node.settings.fold.as_ref().map(|make| make(log.id));
     let Some(guard) = node.admit_reader() else { return degraded(node, head, body, "capacity") };
     let Some(place) = log.attach(0, true, usize::MAX) else { return degraded(node, head, body, "capacity") };
+    let most = node.settings.max_principal_streams;
+    let share = match &fresh.principal {
+        None => None,
+        Some(principal) => match node.shares.take(&principal.0, most) {
+            None => return degraded(node, head, body, "capacity"),
+            share => share,
+        },
+    };
     if !node.admit(&log) {
         return degraded(node, head, body, "capacity");
     }
-    let source = Box::pin(BodySource::new(body));
+    let source = Box::pin(BodySource::new(body, share));
     drop(tokio::spawn(Recorder::new(Arc::clone(node), Arc::clone(&log), source, fold)));
     let claims = Cursor {
         request_id: fresh.request_id,

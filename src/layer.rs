@@ -2,7 +2,7 @@
 
 use crate::{
     Authorization, Classify, Clock, ControlEvents, Durability, EventIds, Keys, Principal, RequestId, Resume,
-    ResumeEndpoint, ResumeError, SnapshotFold, Step, StoreOut,
+    ResumeEndpoint, ResumeError, SnapshotFold, Step, StoreOut, WhenAlone,
     node::Node,
     settings::Settings,
     store::{Erased, Store},
@@ -158,6 +158,11 @@ impl<S> ResumeLayer<S> {
         self.set(|settings| settings.detach_time = time)
     }
 
+    /// What a handler does while nobody is connected to its stream. Defaults to [`WhenAlone::Run`].
+    pub fn when_alone(self, then: WhenAlone) -> Self {
+        self.set(|settings| settings.when_alone = then)
+    }
+
     /// How long the furthest reader may take nothing before the stream runs on without it, and it has to catch
     /// up. Defaults to 30 seconds.
     pub fn stall_time(self, time: Duration) -> Self {
@@ -199,6 +204,13 @@ impl<S> ResumeLayer<S> {
     /// Defaults to 10,000.
     pub fn max_streams(self, streams: usize) -> Self {
         self.set(|settings| settings.max_streams = streams)
+    }
+
+    /// Streams of one principal recorded at a time on this node, where there is a
+    /// [principal rule](Self::principal_with). One more passes unrecorded, with `X-Resume-Degraded: capacity`. Defaults
+    /// to 1,000.
+    pub fn max_principal_streams(self, streams: usize) -> Self {
+        self.set(|settings| settings.max_principal_streams = streams)
     }
 
     /// Bytes of events held on this node; over it, new streams pass unrecorded, and streams of other nodes that are not

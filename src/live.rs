@@ -6,6 +6,7 @@
 //! One `Mutex`, short sections, nothing awaited inside; wakers are woken after it is released.
 
 mod hold;
+mod pause;
 mod place;
 mod source;
 mod state;

@@ -2,7 +2,7 @@
 //! connected, and is the only one that adds to the stream.
 
 use crate::{
-    EndStatus, Event, EventView, Step,
+    EndStatus, Event, EventView, Step, WhenAlone,
     framer::{Frame, Framer, Unfinished},
     hooks::{Class, SnapshotFold},
     live::{LiveLog, Passing},
@@ -28,6 +28,8 @@ const BATCH_EVENTS: usize = 64;
 const BATCH_BYTES: usize = 64 * 1024;
 /// How often the store is asked, while nobody is connected here, whether somebody is elsewhere.
 const LOOK_ELSEWHERE: Duration = Duration::from_secs(5);
+/// The same while the handler pauses for want of readers: somebody may wait for it to go on.
+const LOOK_PAUSED: Duration = Duration::from_secs(1);
 /// Batches taken, or answers of the store's, before other tasks of this thread get their turn.
 const ROUNDS_A_TURN: usize = 16;
 
@@ -288,7 +290,15 @@ impl Recorder {
         let (away, now) = (self.log.readers() == 0, Instant::now());
         let watched = away && self.writer.is_watched();
         self.alone_since = if away && !watched { self.alone_since.or(Some(now)) } else { None };
-        self.look_elsewhere_at = watched.then(|| now + LOOK_ELSEWHERE);
+        let pauses = self.node.settings.when_alone == WhenAlone::Pause;
+        if pauses {
+            self.log.set_read_elsewhere(watched);
+        }
+        self.look_elsewhere_at = match (watched, pauses && away) {
+            (true, _) => Some(now + LOOK_ELSEWHERE),
+            (false, true) => Some(now + LOOK_PAUSED),
+            (false, false) => None,
+        };
     }
 
     fn on_time(&mut self, now: Instant) {

@@ -32,6 +32,8 @@ pub const DEFAULT_DETACH_TIME: Duration = Duration::from_secs(900);
 pub const DEFAULT_STALL_TIME: Duration = Duration::from_secs(30);
 /// Streams recorded at a time on a node. One more passes unrecorded: new work is refused, none is dropped.
 pub const DEFAULT_MAX_STREAMS: usize = 10_000;
+/// Streams of one principal recorded at a time on a node: a tenth of all, so that nobody takes it all.
+pub const DEFAULT_MAX_PRINCIPAL_STREAMS: usize = 1_000;
 /// Bytes of events held on a node, over all streams.
 pub const DEFAULT_MAX_NODE_BYTES: usize = 512 * 1024 * 1024;
 /// Readers of one stream on a node, the first client included. One more gets 429.
@@ -72,6 +74,20 @@ pub enum ControlEvents {
     Comments,
 }
 
+/// What a handler does while nobody is connected to its stream, here or elsewhere. Set by
+/// [`ResumeLayer::when_alone`](crate::ResumeLayer::when_alone).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenAlone {
+    /// It runs at full speed to its end; what does not fit the stream's limits is let go. The default.
+    #[default]
+    Run,
+    /// It is asked for no more than fits the stream's limits, so that nothing is let go while nobody is there, and goes on
+    /// when somebody comes: at once on this node, within a second or so on another. How long a stream may be alone is
+    /// the same ([`ResumeLayer::detach_time`](crate::ResumeLayer::detach_time)).
+    Pause,
+}
+
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) scope: String,
@@ -85,10 +101,12 @@ pub(crate) struct Settings {
     pub(crate) retry: Duration,
     pub(crate) detach_time: Duration,
     pub(crate) stall_time: Duration,
+    pub(crate) when_alone: WhenAlone,
     pub(crate) durability: Durability,
     pub(crate) store_out: StoreOut,
     pub(crate) store_patience: Duration,
     pub(crate) max_streams: usize,
+    pub(crate) max_principal_streams: usize,
     pub(crate) max_node_bytes: usize,
     pub(crate) max_stream_readers: usize,
     pub(crate) max_readers: usize,
@@ -121,10 +139,12 @@ impl Default for Settings {
             retry: DEFAULT_RETRY,
             detach_time: DEFAULT_DETACH_TIME,
             stall_time: DEFAULT_STALL_TIME,
+            when_alone: WhenAlone::default(),
             durability: Durability::default(),
             store_out: StoreOut::default(),
             store_patience: DEFAULT_STORE_PATIENCE,
             max_streams: DEFAULT_MAX_STREAMS,
+            max_principal_streams: DEFAULT_MAX_PRINCIPAL_STREAMS,
             max_node_bytes: DEFAULT_MAX_NODE_BYTES,
             max_stream_readers: DEFAULT_MAX_STREAM_READERS,
             max_readers: DEFAULT_MAX_READERS,

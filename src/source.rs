@@ -1,5 +1,6 @@
 //! The handler's body, as the recorder sees it: bytes, an error, or the end. A panic counts as an error.
 
+use crate::share::Share;
 use bytes::{Buf as _, Bytes};
 use http_body::Body;
 use std::{
@@ -25,12 +26,14 @@ pin_project_lite::pin_project! {
     pub(crate) struct BodySource<B> {
         #[pin]
         body: B,
+        _share: Option<Share>,
     }
 }
 
 impl<B> BodySource<B> {
-    pub(crate) const fn new(body: B) -> Self {
-        Self { body }
+    /// While the body is read, its stream is one of its principal's.
+    pub(crate) const fn new(body: B, share: Option<Share>) -> Self {
+        Self { body, _share: share }
     }
 }
 

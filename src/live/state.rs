@@ -1,6 +1,6 @@
 //! What a live log holds, behind its lock.
 
-use super::{Limits, Passing, hold::Hold};
+use super::{Limits, Passing, hold::Hold, pause::Pause};
 use crate::{
     EndStatus, Event, Step,
     store::{Snapshot, Totals},
@@ -44,6 +44,7 @@ pub(super) struct State {
     pub(super) updated_at: u64,
     pub(super) end: Option<EndStatus>,
     pub(super) hold: Hold,
+    pub(super) pause: Pause,
     pub(super) abandoned: bool,
     pub(super) snapshot: Option<Arc<Snapshot>>,
     pub(super) slots: Vec<Option<Slot>>,
@@ -94,10 +95,11 @@ impl State {
         }
     }
 
-    /// What the source stays near to: the cursor of the furthest reader that moves, and no further than what the store
-    /// has, where readers wait for it.
+    /// What the source stays near to: the cursor of the furthest reader that moves, or all of the log where the source
+    /// pauses for want of readers; and no further than what the store has, where readers wait for it.
     pub(super) fn furthest(&self) -> Option<u64> {
         let reader = self.slots.iter().flatten().filter(|slot| !slot.let_go).map(|slot| slot.cursor).max();
+        let reader = reader.or_else(|| self.paused_at());
         match self.acked() {
             Some(acked) => Some(reader.map_or(acked, |cursor| cursor.min(acked))),
             None => reader,

@@ -7,7 +7,7 @@ use crate::{
 
 use std::time::Duration;
 use tokio::time::sleep;
-use tower_resume::{ResumeLayer, store::MemoryStore};
+use tower_resume::{Principal, ResumeLayer, store::MemoryStore};
 
 /// The response is the bare handler's, but for the word why.
 async fn assert_bare(mut reply: Reply, told: crate::common::Told, reason: &str) {
@@ -80,6 +80,38 @@ async fn with_no_room_at_all_every_stream_passes() {
         let reply = call(handler.router().layer(limited), get_stream()).await;
         assert_bare(reply, handler.told().await, "capacity").await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_its_share_a_principals_new_stream_passes_unrecorded_and_others_are_not_touched() {
+    let handler = tagged();
+    let rule = |head: &http::request::Parts| Some(Principal::new(head.headers.get("x-user")?.to_str().ok()?));
+    let app = handler.router().layer(layer().principal_with(rule).max_principal_streams(2));
+    let start = async |user: Option<&'static str>| {
+        let mut request = get_stream();
+        if let Some(user) = user {
+            request.headers_mut().insert("x-user", http::HeaderValue::from_static(user));
+        }
+        (call(app.clone(), request).await, handler.told().await)
+    };
+    let mut running = Vec::new();
+    for user in [Some("ann"), Some("ann"), Some("bob"), None, None, None] {
+        let (reply, told) = start(user).await;
+        assert_eq!(reply.header("x-resume-degraded"), None, "{user:?}");
+        running.push((reply, told));
+    }
+    let (third, told) = start(Some("ann")).await;
+    assert_bare(third, told, "capacity").await;
+    let (mut first, told) = running.remove(0);
+    let (second, _told) = running.remove(0);
+    drop(second);
+    sleep(SECOND).await;
+    let (again, told_again) = start(Some("ann")).await;
+    assert_bare(again, told_again, "capacity").await;
+    told.end();
+    first.phase("open").await;
+    first.phase("end").await;
+    assert_eq!(start(Some("ann")).await.0.header("x-resume-degraded"), None, "one of them is over");
 }
 
 #[tokio::test(start_paused = true)]

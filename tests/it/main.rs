@@ -16,6 +16,7 @@ mod common;
 #[path = "../redis_server/mod.rs"]
 mod redis_server;
 
+mod alone;
 mod auto_traits;
 mod control_events;
 mod dead;
