@@ -35,7 +35,7 @@ async fn a_fence_ends_a_log<S: Store>(store: &S) {
     let fence = async |id, status| store.fence(id, status, 1_790_000_001_000, LONG).await.expect("a fence");
     promise(fence(RequestId::random(), EndStatus::Interrupted).await, None, "8. what is not there is not ended");
     let mut scribe = Scribe::begun(store).await;
-    for count in [0, 1, 40] {
+    for count in [0, 1, 16] {
         scribe.write_events(count).await;
     }
     let before = scribe.tail().await.expect("a log");

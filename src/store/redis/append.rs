@@ -1,16 +1,17 @@
 //! Writing a log.
 //!
 //! The common append, one chunk behind the last one acknowledged, is one `XADD`. Everything else is one script: a
-//! beginning, a rewrite, the end, several chunks, a snapshot; and the next append after one that failed or after Redis
-//! was away, since an `XADD` cannot see that the log ends before the seq that it is to go onto. A transaction would not
-//! do, as its `SET` and `HSET` go through also where its `XADD` does not, and an append takes effect whole or not at all.
+//! beginning, a rewrite, the end, several chunks, a snapshot; and the next append after one that failed, or over another
+//! connection than the last one, since an `XADD` cannot see that the log ends before the seq that it is to go onto. A
+//! transaction would not do, as its `SET` and `HSET` go through also where its `XADD` does not, and an append takes
+//! effect whole or not at all.
 
 use super::{
     super::{Append, Appended, Chunk, Onto, StoreError, StreamHead, codec, pack::Packing},
     entry,
-    fault::{fault, is_behind},
+    fault::{fault, is_behind, redirect},
     keys::Keys,
-    line::{Line, text},
+    line::{At, Line, text},
     record,
 };
 use crate::{EndStatus, RequestId, clock::millis};
@@ -20,44 +21,64 @@ use std::time::Duration;
 
 const SCRIPT: &str = include_str!("append.lua");
 
-/// Appends; gives back the encoded chunks too, for those that follow. `sure`: the log ends where the append goes on.
+/// What an append came to.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) appended: Appended,
+    /// The chunks as they went out, for those that follow.
+    pub(super) encoded: Vec<Bytes>,
+    /// The connection that has answered; 0 for none in particular.
+    pub(super) conn: u64,
+}
+
+/// Appends. `sure`: the connection by which the log surely ends where the append goes on.
 pub(super) async fn append(
     line: &Line,
     keys: &Keys,
     packing: &Packing,
     append: &Append,
-    sure: bool,
-) -> Result<(Appended, Vec<Bytes>), StoreError> {
+    sure: Option<At>,
+) -> Result<Outcome, StoreError> {
     let encoded: Vec<Bytes> = append.chunks.iter().map(|chunk| codec::encode(chunk, packing)).collect();
-    let appended = match (&append.onto, &*append.chunks, &*encoded) {
-        (Onto::Seq(_), [chunk], [bytes]) if sure && chunk.end.is_none() && append.snapshot.is_none() => {
-            add(line, keys, packing, append, chunk, bytes.clone()).await?
+    let added = match (sure, &*append.chunks, &*encoded) {
+        (Some(at), [chunk], [bytes]) if chunk.end.is_none() && append.snapshot.is_none() => {
+            add(&at, line, keys, packing, append, chunk, bytes.clone()).await?
         }
-        _ => run(line, keys, packing, append, &encoded).await?,
+        _ => None,
     };
-    Ok((appended, encoded))
+    let (appended, conn) = match added {
+        Some(added) => added,
+        None => run(line, keys, packing, append, &encoded).await?,
+    };
+    Ok(Outcome { appended, encoded, conn })
 }
 
-/// The hot path.
+/// The hot path. `None`: the log is with another node by now, and nothing was written.
 async fn add(
+    at: &At,
     line: &Line,
     keys: &Keys,
     packing: &Packing,
     append: &Append,
     chunk: &Chunk,
     bytes: Bytes,
-) -> Result<Appended, StoreError> {
+) -> Result<Option<(Appended, u64)>, StoreError> {
     let mut args = Vec::with_capacity(8);
     args.extend([keys.log(append.id), text("NOMKSTREAM")]);
     if let Some(id) = entry::trim_at(append.trim_below, chunk) {
         args.extend([text("MINID"), text("="), id]);
     }
     args.extend([entry::id_of(chunk), text(entry::FIELD), bytes.into()]);
-    match line.call("XADD", args).await {
-        Ok(Value::Null) => Ok(Appended::Diverged),
-        Ok(_) => Ok(Appended::Stored { watched: false }),
+    match at.call("XADD", args).await {
+        Ok(Value::Null) => Ok(Some((Appended::Diverged, 0))),
+        Ok(_) => Ok(Some((Appended::Stored { watched: false }, at.conn.number))),
         // Never taken for success: the log may hold an end, or another writer's entries.
-        Err(error) if is_behind(&error) => Ok(judge(append, last(line, keys, packing, append.id).await?.as_ref())),
+        Err(error) if is_behind(&error) => {
+            let found = last(line, keys, packing, append.id).await?;
+            Ok(Some((judge(append, found.as_ref()), 0)))
+        }
+        // Not followed as it is: there the log may end earlier.
+        Err(error) if redirect(&error).is_some() => Ok(None),
         Err(error) => Err(fault(&error)),
     }
 }
@@ -69,7 +90,7 @@ async fn run(
     packing: &Packing,
     append: &Append,
     encoded: &[Bytes],
-) -> Result<Appended, StoreError> {
+) -> Result<(Appended, u64), StoreError> {
     let id = append.id;
     let newest = append.chunks.last();
     let end = newest.and_then(|chunk| chunk.end);
@@ -84,7 +105,14 @@ async fn run(
         None => (append.ttl.log, append.ttl.log),
     };
     let mut args = Vec::with_capacity(11 + fields.len() + 2 * encoded.len());
-    args.extend([keys.log(id), keys.meta(id), keys.snap(id)]);
+    args.extend([keys.log(id), keys.meta(id)]);
+    // While a slot moves to another node, a script runs only where all its keys are: so none is named in vain.
+    let keys_named = if end.is_some() || append.snapshot.is_some() {
+        args.push(keys.snap(id));
+        3
+    } else {
+        2
+    };
     args.extend([text(onto), expected, time(keep)]);
     args.push(newest.and_then(|chunk| entry::trim_at(append.trim_below, chunk)).unwrap_or_else(|| text("")));
     args.push(text(if end.is_some() { "1" } else { "0" }));
@@ -95,11 +123,13 @@ async fn run(
     for (chunk, bytes) in append.chunks.iter().zip(encoded) {
         args.extend([entry::id_of(chunk), bytes.clone().into()]);
     }
-    match line.eval(SCRIPT, 3, args).await.map_err(|error| fault(&error))? {
-        Value::Integer(_) => Ok(Appended::Stored { watched: false }),
-        Value::Null => Ok(Appended::Diverged),
-        found => Ok(judge(append, Some(&entry::chunk(found, packing)?.0))),
-    }
+    let (reply, conn) = line.eval_at(SCRIPT, keys_named, args).await.map_err(|error| fault(&error))?;
+    let appended = match reply {
+        Value::Integer(_) => Appended::Stored { watched: false },
+        Value::Null => Appended::Diverged,
+        found => judge(append, Some(&entry::chunk(found, packing)?.0)),
+    };
+    Ok((appended, conn))
 }
 
 /// What goes into `meta`. The status is there for people who look: the log decides.

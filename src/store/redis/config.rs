@@ -1,11 +1,15 @@
 //! How to reach Redis.
 
-use super::super::{StoreError, StoreErrorKind, pack::Packing};
+use super::{
+    super::{StoreError, StoreErrorKind, pack::Packing},
+    slots::Address,
+    url,
+};
 use fred::{
     clients::Client,
     types::{
         Builder,
-        config::{Config, ReconnectPolicy, UnresponsiveConfig},
+        config::{Config, ServerConfig, UnresponsiveConfig},
     },
 };
 use std::{fmt, time::Duration};
@@ -14,8 +18,6 @@ use std::{fmt, time::Duration};
 const UNRESPONSIVE: Duration = Duration::from_secs(2);
 /// The messages that may wait for the inbox's task. Those that do not fit are lost, and looked up.
 const MESSAGES: usize = 512;
-const RECONNECT_MIN_MS: u32 = 20;
-const RECONNECT_MAX_MS: u32 = 2_000;
 
 /// How a [`RedisStore`](super::RedisStore) reaches Redis.
 ///
@@ -26,6 +28,37 @@ const RECONNECT_MAX_MS: u32 = 2_000;
 /// let config = RedisConfig::new("redis://127.0.0.1:6379/0").prefix("my-app").command_timeout(Duration::from_millis(300));
 /// # let _ = config;
 /// ```
+///
+/// # The URL
+///
+/// | Redis | URL |
+/// | --- | --- |
+/// | one server | `redis://[[user:]password@]host[:port][/database]` |
+/// | a cluster | `redis-cluster://[[user:]password@]host[:port][?node=host:port&node=host:port ...]` |
+/// | behind sentinels | `redis-sentinel://[[user:]password@]host[:port][/database]?sentinelServiceName=name[&node=host:port ...][&sentinelUsername=user][&sentinelPassword=password]` |
+///
+/// `valkey` does in place of `redis`. `rediss` and `valkeys` (`rediss-cluster` and so on) are the same over TLS, with the
+/// feature `redis-tls`. User, password and the values of the query are percent-encoded. The port is 6379 where none is
+/// given, and 26379 for sentinels.
+///
+/// - **A cluster** needs Redis 7 or Valkey. The nodes that are named are asked for the others; name several, since one of
+///   them has to be there when the process starts. Set `cluster-require-full-coverage no` on the servers, or all streams
+///   wait when one shard is away.
+/// - **Sentinels**: host, port and `node` are those of the sentinels; name them all. User and password are those of Redis
+///   itself.
+/// - **A proxy** in between has to close its clients' connections when it turns to another server, as those do that
+///   forward TCP. One that keeps them lets nobody notice that the new server lacks what the old one had acknowledged.
+///
+/// # The user
+///
+/// A user with no more rights than it needs has this line in Redis' `users.acl` (or behind `ACL SETUSER`), for the prefix
+/// `tower-resume`:
+///
+/// ```text
+#[doc = include_str!("../../../docs/redis-user.acl")]
+/// ```
+///
+/// The last three commands are for a cluster. Sentinels need a user with `+auth +ping +sentinel` of their own, if any.
 #[derive(Clone)]
 #[must_use]
 pub struct RedisConfig {
@@ -33,17 +66,36 @@ pub struct RedisConfig {
     pub(super) prefix: Box<str>,
     pub(super) command_timeout: Duration,
     pub(super) packing: Packing,
+    #[cfg(feature = "redis-tls")]
+    pub(super) tls: super::tls::Tls,
+}
+
+/// What a store connects to.
+#[derive(Debug)]
+pub(super) enum Target {
+    /// One server, or whichever one sentinels name.
+    One(Dial),
+    /// A cluster that these nodes belong to.
+    Cluster(Dial, Vec<Address>),
+}
+
+/// Makes clients, each of one connection that nobody makes anew.
+#[derive(Clone)]
+pub(super) struct Dial {
+    config: Config,
+    command_timeout: Duration,
 }
 
 impl RedisConfig {
-    /// Redis at this URL: `redis://[[user:]password@]host[:port][/database]`; `rediss://` for TLS, with the feature
-    /// `redis-tls`. User and password are percent-encoded.
+    /// Redis at this URL; see [above](Self#the-url).
     pub fn new(url: &str) -> Self {
         Self {
             url: url.into(),
             prefix: "tower-resume".into(),
             command_timeout: Duration::from_millis(500),
             packing: Packing::default(),
+            #[cfg(feature = "redis-tls")]
+            tls: super::tls::Tls::default(),
         }
     }
 
@@ -72,45 +124,67 @@ impl RedisConfig {
         self
     }
 
+    /// The certificates, in PEM, of those whose word on the server's certificate is taken: of a private authority, say.
+    /// Defaults to those of the platform, or of the file that the environment variable `SSL_CERT_FILE` names.
+    #[cfg(feature = "redis-tls")]
+    pub fn root_certificates(mut self, pem: &[u8]) -> Self {
+        self.tls.roots = Some(pem.into());
+        self
+    }
+
+    /// The certificate that is shown to the server, with its chain, and its private key, both in PEM. A `redis-server`
+    /// asks for one unless it is set to `tls-auth-clients no` or `optional`. Defaults to none.
+    #[cfg(feature = "redis-tls")]
+    pub fn client_certificate(mut self, chain_pem: &[u8], key_pem: &[u8]) -> Self {
+        self.tls.client = Some((chain_pem.into(), key_pem.into()));
+        self
+    }
+
     /// Checks what can be checked without a connection. The answer names what is wrong, never the URL.
-    pub(super) fn parse(&self) -> Result<Config, StoreError> {
+    pub(super) fn parse(&self) -> Result<Target, StoreError> {
         if self.prefix.is_empty() || self.prefix.contains(|c: char| c.is_control() || matches!(c, '{' | '}' | ' ')) {
             return Err(wrong(
                 "the prefix of the redis keys is empty or holds a brace, a space or a control character",
             ));
         }
-        let Some((scheme, rest)) = self.url.split_once("://") else {
-            return Err(wrong("the redis url has no scheme: it begins with redis://"));
+        let url::Parsed { mut config, tls } = url::parse(&self.url)?;
+        #[cfg(feature = "redis-tls")]
+        if tls {
+            config.tls = Some(self.tls.connector()?.into());
+        }
+        #[cfg(not(feature = "redis-tls"))]
+        if tls {
+            return Err(wrong("the redis url asks for tls: enable the feature `redis-tls` of tower-resume"));
+        }
+        let hosts = match &mut config.server {
+            ServerConfig::Clustered { hosts, .. } => Some(std::mem::take(hosts)),
+            _ => None,
         };
-        match scheme {
-            "redis" | "valkey" => {}
-            "rediss" | "valkeys" if cfg!(feature = "redis-tls") => {}
-            "rediss" | "valkeys" => {
-                return Err(wrong("the redis url asks for tls: enable the feature `redis-tls` of tower-resume"));
+        let dial = Dial { config, command_timeout: self.command_timeout };
+        // What can be seen only by making a client is seen now.
+        dial.client()?;
+        Ok(match hosts {
+            Some(hosts) => {
+                let seeds = hosts.into_iter().map(|host| Address { host: host.host.to_string(), port: host.port });
+                Target::Cluster(dial, seeds.collect())
             }
-            _ => return Err(wrong("the scheme of the redis url is none of redis:// and rediss://")),
-        }
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        if host.is_empty() || host.starts_with(':') {
-            return Err(wrong("the redis url names no host"));
-        }
-        let database = path.split(['?', '#']).next().unwrap_or_default();
-        if !database.is_empty() && database.parse::<u8>().is_err() {
-            return Err(wrong("the path of the redis url is not the number of a database"));
-        }
-        // The cause is left out: it may quote the URL.
-        Config::from_url(&self.url).map_err(|_| {
-            wrong("the redis url cannot be read: is its port a number, are its user and password percent-encoded?")
+            None => Target::One(dial),
         })
     }
+}
 
-    /// A client of its own connection, not yet connected.
-    pub(super) fn client(&self, config: &Config) -> Result<Client, StoreError> {
+impl Dial {
+    /// The same for a node of the cluster.
+    pub(super) fn to(&self, host: &str, port: u16) -> Self {
+        let mut dial = self.clone();
+        dial.config.server = ServerConfig::new_centralized(host, port);
+        dial
+    }
+
+    /// A client of its own connection, not yet connected. It has no policy by which to connect again.
+    pub(super) fn client(&self) -> Result<Client, StoreError> {
         let timeout = self.command_timeout;
-        let mut policy = ReconnectPolicy::new_exponential(0, RECONNECT_MIN_MS, RECONNECT_MAX_MS, 2);
-        policy.set_jitter(RECONNECT_MIN_MS * 2);
-        Builder::from_config(config.clone())
+        Builder::from_config(self.config.clone())
             .with_connection_config(|connection| {
                 // Resent by nobody but the recorder, which looks at the log first.
                 connection.max_command_attempts = 1;
@@ -124,14 +198,19 @@ impl RedisConfig {
                 performance.default_command_timeout = timeout;
                 performance.broadcast_channel_capacity = MESSAGES;
             })
-            .set_policy(policy)
             .build()
             .map_err(|_| wrong("the redis url cannot be used"))
     }
 }
 
-const fn wrong(what: &'static str) -> StoreError {
+pub(super) const fn wrong(what: &'static str) -> StoreError {
     StoreError::new(StoreErrorKind::Refused, what)
+}
+
+impl fmt::Debug for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dial")
+    }
 }
 
 impl fmt::Debug for RedisConfig {
@@ -140,33 +219,5 @@ impl fmt::Debug for RedisConfig {
             .field("prefix", &self.prefix)
             .field("command_timeout", &self.command_timeout)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bad_url_is_named_for_what_is_wrong_and_never_shown() {
-        for (url, says) in [
-            ("127.0.0.1:6379", "scheme"),
-            ("http://u:hunter2@host", "scheme"),
-            ("redis://u:hunter2@", "host"),
-            ("redis://u:hunter2@:6379", "host"),
-            ("redis://u:hunter2@host/zero", "database"),
-            ("redis://u:hunter2@host:port", "port"),
-            ("redis://u:hunter2%zz%ff@host", "percent"),
-        ] {
-            let error = RedisConfig::new(url).parse().err().unwrap_or_else(|| panic!("{url} is taken"));
-            let text = format!("{error} {error:?}");
-            assert!(text.contains(says), "{url}: {text}");
-            assert!(!text.contains("hunter2"), "{url}: {text}");
-        }
-        for url in ["redis://host", "redis://:p%40ss@host:1/3", "redis://u:p@[::1]:7", "valkey://host/"] {
-            assert!(RedisConfig::new(url).parse().is_ok(), "{url}");
-        }
-        assert!(RedisConfig::new("redis://host").prefix("a{b").parse().is_err());
-        assert!(!format!("{:?}", RedisConfig::new("redis://u:hunter2@host")).contains("hunter2"));
     }
 }

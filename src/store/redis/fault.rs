@@ -25,17 +25,47 @@ pub(super) fn is_behind(error: &Error) -> bool {
     error.details().starts_with(BEHIND)
 }
 
+/// Where a node of a cluster says that a key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Redirect {
+    /// There, from now on.
+    Moved(String),
+    /// There, this once: the slot is on its way.
+    Ask(String),
+}
+
+/// The node that is named in the answer of one that does not have the key.
+pub(super) fn redirect(error: &Error) -> Option<Redirect> {
+    let mut words = error.details().split(' ');
+    let to = match words.next() {
+        Some("MOVED") => Redirect::Moved,
+        Some("ASK") => Redirect::Ask,
+        _ => return None,
+    };
+    words.nth(1).map(|address| to(address.to_owned()))
+}
+
+/// Whether nobody has answered, or only to say that it cannot just now.
+pub(super) fn is_no_answer(error: &Error) -> bool {
+    matches!(reply_code(error), None | Some("LOADING" | "MASTERDOWN" | "BUSY"))
+}
+
+/// Whether the server takes no writes any longer: another one does now.
+pub(super) fn is_no_writer(error: &Error) -> bool {
+    reply_code(error) == Some("READONLY")
+}
+
 /// The store's error for one of `fred`'s.
 pub(super) fn fault(error: &Error) -> StoreError {
     let code = reply_code(error);
     let kind = match code {
-        Some("LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN" | "MOVED" | "ASK" | "BUSY") | None => {
-            StoreErrorKind::Unavailable
-        }
+        Some("LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN" | "BUSY") | None => StoreErrorKind::Unavailable,
         Some("WRONGTYPE") => StoreErrorKind::Corrupt,
         Some(_) => StoreErrorKind::Refused,
     };
     let what = match kind {
+        // On a cluster they are followed.
+        _ if matches!(code, Some("MOVED" | "ASK")) => "redis is a cluster: the url has to begin with redis-cluster://",
         StoreErrorKind::Unavailable => "redis did not answer",
         StoreErrorKind::Refused => "redis refused the command",
         StoreErrorKind::Corrupt => "redis holds something else under this key",
@@ -77,7 +107,8 @@ mod tests {
             (ErrorKind::Auth, "NOAUTH Authentication required.", StoreErrorKind::Refused),
             (ErrorKind::Unknown, "LOADING dataset", StoreErrorKind::Unavailable),
             (ErrorKind::Cluster, "CLUSTERDOWN down", StoreErrorKind::Unavailable),
-            (ErrorKind::Cluster, "MOVED 1 10.0.0.1:7001", StoreErrorKind::Unavailable),
+            (ErrorKind::Unknown, "TRYAGAIN Multiple keys", StoreErrorKind::Unavailable),
+            (ErrorKind::Cluster, "MOVED 1 10.0.0.1:7001", StoreErrorKind::Refused),
             (ErrorKind::InvalidArgument, "WRONGTYPE Operation", StoreErrorKind::Corrupt),
             (ErrorKind::IO, "Connection refused 10.0.0.1", StoreErrorKind::Unavailable),
             (ErrorKind::Timeout, "Request timed out.", StoreErrorKind::Unavailable),
@@ -87,5 +118,14 @@ mod tests {
             assert_eq!(error.kind(), expected, "{text}");
             assert!(!format!("{error:?}").contains("10.0.0.1"), "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_redirection_names_a_node() {
+        let of = |text: &'static str| redirect(&Error::new(ErrorKind::Cluster, text));
+        assert_eq!(of("MOVED 3999 127.0.0.1:6381"), Some(Redirect::Moved("127.0.0.1:6381".into())));
+        assert_eq!(of("ASK 3999 :6381"), Some(Redirect::Ask(":6381".into())));
+        assert_eq!(of("MOVED 3999"), None);
+        assert_eq!(of("ERR MOVED 3999 127.0.0.1:6381"), None);
     }
 }

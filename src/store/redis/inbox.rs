@@ -6,23 +6,27 @@
 use super::{
     super::{Ask, desk::Desks},
     asks::Asks,
+    cluster::Moves,
+    conn::Conn,
     follows::Follows,
     frame::Frame,
     keys::Keys,
-    line::Line,
+    line::{Line, Route},
+    link::{Server, Subscriber},
     pulse::Pulse,
     writes::Writes,
 };
 use crate::NodeId;
 use bytes::Bytes;
-use fred::{
-    interfaces::{EventInterface as _, PubsubInterface as _},
-    types::Message,
-};
+use fred::types::Message;
 use futures_util::FutureExt as _;
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::{Notify, broadcast::error::RecvError},
+    sync::{
+        Notify,
+        broadcast::{self, error::RecvError},
+        watch,
+    },
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use tracing::debug;
@@ -43,13 +47,17 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) struct Post {
     pub(super) keys: Keys,
     pub(super) line: Line,
+    /// On a cluster the channel has a slot: what is sent there would else go to every node of it, and over the bus on
+    /// which they agree who is alive.
+    pub(super) sharded: bool,
 }
 
 impl Post {
     /// Sends without waiting. What goes to one inbox arrives in the order of the calls, or not at all.
     pub(super) fn send(&self, inbox: NodeId, frame: Bytes) {
+        let publish = if self.sharded { "SPUBLISH" } else { "PUBLISH" };
         // The first poll hands the command to the connection; its answer matters to nobody.
-        let _ = self.line.call("PUBLISH", vec![self.keys.inbox(inbox), frame.into()]).now_or_never();
+        let _ = self.line.call(publish, vec![self.keys.inbox(inbox), frame.into()]).now_or_never();
     }
 }
 
@@ -57,7 +65,7 @@ impl Post {
 #[derive(Debug)]
 pub(super) struct Inbox {
     pub(super) node: NodeId,
-    pub(super) line: Line,
+    pub(super) route: Route,
     pub(super) post: Post,
     pub(super) pulse: Arc<Pulse>,
     pub(super) writes: Arc<Writes>,
@@ -82,32 +90,96 @@ struct Probe {
     failed: u32,
 }
 
+/// The connection of a subscription.
+struct Ear {
+    server: Arc<Server>,
+    subscriber: Subscriber,
+    conns: watch::Receiver<Option<Arc<Conn>>>,
+    conn: Option<Arc<Conn>>,
+    messages: Option<broadcast::Receiver<Message>>,
+}
+
+impl Ear {
+    fn at(server: Arc<Server>) -> Self {
+        let subscriber = server.subscriber();
+        let conns = subscriber.link.conns();
+        Self { server, subscriber, conns, conn: None, messages: None }
+    }
+
+    /// Takes the connection of now.
+    fn turn(&mut self) {
+        self.conn = self.conns.borrow_and_update().clone();
+        self.messages = self.conn.as_ref().map(|conn| conn.messages());
+    }
+}
+
+/// What an ear hears.
+enum Heard {
+    Message(Message),
+    /// So many messages were lost.
+    Lagged(u64),
+    /// Another connection, or none.
+    Turned,
+}
+
+/// Waits for what comes in; for ever where nobody listens yet.
+async fn hear(ear: Option<&mut Ear>) -> Heard {
+    let Some(ear) = ear else { return std::future::pending().await };
+    loop {
+        let message = async {
+            match &mut ear.messages {
+                Some(messages) => messages.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // What has come in counts, also over a connection that is lost by now.
+            biased;
+            message = message => match message {
+                Ok(message) => return Heard::Message(message),
+                Err(RecvError::Lagged(lost)) => return Heard::Lagged(lost),
+                Err(RecvError::Closed) => ear.messages = None,
+            },
+            changed = ear.conns.changed() => match changed {
+                Ok(()) => {
+                    ear.turn();
+                    return Heard::Turned;
+                }
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+}
+
+async fn next(moves: &mut Option<Moves>) {
+    match moves {
+        Some(moves) => moves.next().await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Inbox {
     /// Subscribes, and reads what comes in until the task is aborted.
     pub(super) async fn run(self) {
-        let mut messages = self.line.client.message_rx();
-        let mut reconnects = self.line.client.reconnect_rx();
         self.needed.notified().await;
+        let mut moves = self.route.moves();
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let now = Instant::now();
         let mut probe = Probe { stands: false, out: None, since: now, next: now, pause: PROBE_AGAIN, failed: 0 };
-        self.subscribe(&mut probe).await;
+        let mut ear = self.turn(None);
         loop {
             tokio::select! {
-                message = messages.recv() => match message {
-                    Ok(message) => self.take(message, &mut probe),
-                    Err(RecvError::Lagged(lost)) => {
+                heard = hear(ear.as_mut()) => match heard {
+                    Heard::Message(message) => self.take(message, &mut probe),
+                    Heard::Lagged(lost) => {
                         debug!(lost, "inbox overflowed");
                         self.follows.look();
                     }
-                    Err(RecvError::Closed) => return,
+                    Heard::Turned => self.subscribe(ear.as_ref(), &mut probe).await,
                 },
-                made = reconnects.recv() => match made {
-                    Err(RecvError::Closed) => return,
-                    _ => self.subscribe(&mut probe).await,
-                },
-                () = sleep_until(probe.next) => self.probe(&mut probe).await,
+                () = next(&mut moves) => ear = self.turn(ear),
+                () = sleep_until(probe.next) => self.probe(ear.as_ref(), &mut probe).await,
                 () = self.follows.work.notified(), if probe.stands => self.renew(false),
                 _ = ticks.tick() => {
                     self.writes.sweep();
@@ -119,10 +191,28 @@ impl Inbox {
         }
     }
 
-    async fn subscribe(&self, probe: &mut Probe) {
+    /// Listens where the inbox is now.
+    fn turn(&self, ear: Option<Ear>) -> Option<Ear> {
+        let channel = self.post.keys.inbox(self.node);
+        let server = self.route.server(channel.as_bytes().unwrap_or_default());
+        match (ear, server) {
+            (Some(ear), Some(server)) if Arc::ptr_eq(&ear.server, &server) => Some(ear),
+            // A cluster without a map is no reason to listen nowhere.
+            (ear, None) => ear,
+            (_, Some(server)) => Some(Ear::at(server)),
+        }
+    }
+
+    async fn subscribe(&self, ear: Option<&Ear>, probe: &mut Probe) {
         probe.stands = false;
         let channel = self.post.keys.inbox(self.node).into_string().unwrap_or_default();
-        let sent = self.line.client.subscribe(channel).await.is_ok();
+        let sent = match ear.and_then(|ear| ear.conn.as_ref()) {
+            Some(conn) => conn.subscribe(channel, self.post.sharded).await.is_ok(),
+            None => false,
+        };
+        if !sent {
+            self.route.look_again();
+        }
         self.send_probe(probe, if sent { PROBE_AGAIN } else { PROBE_WAIT });
     }
 
@@ -142,7 +232,7 @@ impl Inbox {
     }
 
     /// The time of the next probe has come.
-    async fn probe(&self, probe: &mut Probe) {
+    async fn probe(&self, ear: Option<&Ear>, probe: &mut Probe) {
         if probe.out.is_none() {
             self.send_probe(probe, PROBE_WAIT);
         } else if probe.since.elapsed() < PROBE_WAIT {
@@ -153,9 +243,11 @@ impl Inbox {
             debug!(failed = probe.failed, "inbox probe stayed out");
             if probe.failed >= FAILED_MAX {
                 probe.failed = 0;
-                self.line.remake();
+                if let Some(ear) = ear {
+                    ear.subscriber.link.remake();
+                }
             }
-            self.subscribe(probe).await;
+            self.subscribe(ear, probe).await;
         }
     }
 

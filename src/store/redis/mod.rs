@@ -2,8 +2,10 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `config` | how Redis is reached |
-//! | `line`, `pulse` | a connection that is kept up; whether Redis is there |
+//! | `config`, `url`, `tls` | how Redis is reached |
+//! | `conn`, `link` | a connection; a server, and one connection to it after the other |
+//! | `line`, `cluster`, `slots` | where a command goes |
+//! | `pulse` | whether Redis is there |
 //! | `keys`, `entry`, `record`, `fault` | what keys, entries, other values and errors look like |
 //! | `append`, `read` | writing and reading a log |
 //! | `steer` | ending other nodes' logs, names, counts |
@@ -12,7 +14,9 @@
 
 mod append;
 mod asks;
+mod cluster;
 mod config;
+mod conn;
 mod entry;
 mod fault;
 mod follows;
@@ -21,10 +25,15 @@ mod inbox;
 mod keys;
 mod lease;
 mod line;
+mod link;
 mod pulse;
 mod read;
 mod record;
+mod slots;
 mod steer;
+#[cfg(feature = "redis-tls")]
+mod tls;
+mod url;
 mod writes;
 
 pub use config::RedisConfig;
@@ -34,13 +43,16 @@ use super::{
     StoreErrorKind, Tail, Ttl, Watch, desk::Desks, pack::Packing,
 };
 use crate::{EndStatus, NodeId, RequestId};
+use append::Outcome;
 use bytes::Bytes;
+use cluster::Cluster;
+use config::Target;
 use fault::fault;
 use fred::types::Value;
 use inbox::{Inbox, Post};
 use keys::Keys;
-use line::Line;
-use pulse::Lines;
+use line::{Line, Route};
+use link::Server;
 use std::{
     fmt,
     future::Future,
@@ -58,9 +70,10 @@ const TOUCH: &str = include_str!("touch.lua");
 
 /// Keeps events in Redis 7 or Valkey, so that a client can resume on any node.
 ///
-/// It holds three connections: for appends, for reads, and for what other nodes say. All are made in the background and
-/// made again for as long as the store lives; while Redis is away, calls fail within the command time-out. Clones are
-/// the same store. It runs scripts (`EVAL`), so a Redis user with restricted rights needs that too.
+/// It holds three connections: for appends, for reads, and for what other nodes say; on a cluster the first two for each
+/// node that has slots. All are made in the background and made again for as long as the store lives; while Redis is
+/// away, calls fail within the command time-out. Clones are the same store. [`RedisConfig`] says how to reach a cluster
+/// or what sentinels watch, and which rights a Redis user needs.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -110,22 +123,31 @@ impl RedisStore {
     ///
     /// If the configuration cannot be used, or outside a tokio runtime.
     pub fn with_config(config: RedisConfig) -> Result<Self, StoreError> {
-        let parsed = config.parse()?;
+        let target = config.parse()?;
         let runtime = Handle::try_current().map_err(|_| {
             StoreError::new(StoreErrorKind::Refused, "a redis store is made inside a tokio runtime, and here is none")
         })?;
-        let line = || config.client(&parsed).map(Line::new);
-        let (appends, reads, subscriber) = (line()?, line()?, line()?);
+        let pulse = Arc::new(pulse::Pulse::new());
+        let mut tasks = Vec::new();
+        let route = match target {
+            Target::One(dial) => Route::One(Arc::new(Server::new(dial, &pulse, false))),
+            Target::Cluster(dial, seeds) => {
+                let cluster = Arc::new(Cluster::new(dial, seeds, Arc::clone(&pulse)));
+                tasks.push(runtime.spawn(Arc::clone(&cluster).follow()).abort_handle());
+                Route::Cluster(cluster)
+            }
+        };
+        let (appends, reads) = (Line::appends(route.clone()), Line::reads(route.clone()));
         let node = NodeId::random();
         let keys = Keys::new(&config.prefix);
         let packing = config.packing;
-        let post = Post { keys: keys.clone(), line: appends.clone() };
-        let (pulse, needed) = (Arc::new(pulse::Pulse::new()), Arc::<Notify>::default());
+        let post = Post { keys: keys.clone(), line: appends.clone(), sharded: route.is_cluster() };
+        let needed = Arc::<Notify>::default();
         let (writes, follows) = (Arc::<writes::Writes>::default(), Arc::new(follows::Follows::new(packing.clone())));
         let (asks, desks) = (Arc::<asks::Asks>::default(), Arc::<Desks>::default());
         let inbox = Inbox {
             node,
-            line: subscriber.clone(),
+            route,
             post: post.clone(),
             pulse: Arc::clone(&pulse),
             writes: Arc::clone(&writes),
@@ -134,17 +156,8 @@ impl RedisStore {
             desks: Arc::clone(&desks),
             needed: Arc::clone(&needed),
         };
-        let followed = Arc::clone(&pulse);
-        let lines = Lines { appends: appends.clone(), reads: reads.clone(), subscriber: subscriber.clone() };
-        // Whoever listens does so before the first connection is made.
-        let mut tasks = vec![
-            runtime.spawn(async move { followed.follow(lines).await }).abort_handle(),
-            runtime.spawn(inbox.run()).abort_handle(),
-            runtime.spawn(lease::hold(appends.clone(), keys.node(node), Arc::clone(&pulse))).abort_handle(),
-        ];
-        for line in [&appends, &reads, &subscriber] {
-            tasks.push(runtime.spawn(line.clone().keep()).abort_handle());
-        }
+        tasks.push(runtime.spawn(inbox.run()).abort_handle());
+        tasks.push(runtime.spawn(lease::hold(appends.clone(), keys.node(node), Arc::clone(&pulse))).abort_handle());
         let leases = lease::Leases::new(reads.clone(), keys.clone());
         let reader = read::Reader::new(reads, keys.clone(), packing.clone(), config.command_timeout);
         Ok(Self(Arc::new(Inner {
@@ -173,23 +186,26 @@ impl RedisStore {
 }
 
 impl Inner {
-    /// Notes what an append's connection says about Redis.
-    fn heard<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        result.inspect_err(|error| self.pulse.failed(error))
-    }
-
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         let id = append.id;
-        // With the pulse down, Redis may be back already, with less than it had, and the epoch still the old one.
-        let Health { up, epoch } = self.pulse.health();
-        let sure = up && matches!(append.onto, Onto::Seq(seq) if self.writes.is_sure(id, seq, epoch));
-        let result = self.heard(append::append(&self.appends, &self.keys, &self.packing, &append, sure).await);
-        let (Ok((Appended::Stored { .. }, encoded)), Some(newest)) = (&result, append.chunks.last()) else {
+        // What was acknowledged over one connection is there for as long as it stands. Another one may lead to a server
+        // that has less.
+        let sure = match append.onto {
+            Onto::Seq(seq) => {
+                let at = self.appends.at(&self.keys.log(id)).ok();
+                at.filter(|at| self.writes.is_sure(id, seq, at.conn.number))
+            }
+            _ => None,
+        };
+        let result = append::append(&self.appends, &self.keys, &self.packing, &append, sure).await;
+        let (Ok(Outcome { appended: Appended::Stored { .. }, encoded, conn }), Some(newest)) =
+            (&result, append.chunks.last())
+        else {
             self.writes.failed(id);
-            return result.map(|(appended, _)| appended);
+            return result.map(|outcome| outcome.appended);
         };
         let (last, ended) = (newest.last(), newest.end.is_some());
-        let inboxes = self.writes.stored(id, last, epoch, ended, append.ttl.log);
+        let inboxes = self.writes.stored(id, last, *conn, ended, append.ttl.log);
         self.needed.notify_one();
         if !inboxes.is_empty() {
             let frames = writes::Writes::frames(id, encoded, last, ended);
@@ -204,7 +220,7 @@ impl Inner {
 
     async fn touch(&self, id: RequestId, ttl: Ttl) -> Result<bool, StoreError> {
         let args = vec![self.keys.log(id), self.keys.meta(id), self.keys.snap(id), append::time(ttl.log)];
-        let there = self.heard(self.appends.eval(TOUCH, 3, args).await.map_err(|error| fault(&error)))?;
+        let there = self.appends.eval(TOUCH, 3, args).await.map_err(|error| fault(&error))?;
         self.writes.touched(id, ttl.log);
         Ok(there == Value::Integer(1))
     }
@@ -285,7 +301,7 @@ impl Store for RedisStore {
 
     async fn tail(&self, id: RequestId) -> Result<Option<Tail>, StoreError> {
         let Inner { appends, keys, packing, .. } = &*self.0;
-        let last = self.0.heard(append::last(appends, keys, packing, id).await)?;
+        let last = append::last(appends, keys, packing, id).await?;
         Ok(last.as_ref().map(Tail::of))
     }
 
@@ -317,7 +333,7 @@ impl Store for RedisStore {
         ttl: Ttl,
     ) -> Result<Option<EndStatus>, StoreError> {
         let Inner { appends, keys, packing, node, .. } = &*self.0;
-        self.0.heard(steer::fence(appends, keys, packing, *node, id, (status, at), ttl).await)
+        steer::fence(appends, keys, packing, *node, id, (status, at), ttl).await
     }
 
     fn ask(&self, node: NodeId, id: RequestId, ask: Ask) -> impl Future<Output = Result<bool, StoreError>> + Send {

@@ -1,40 +1,50 @@
 //! Whether Redis can be reached, and how often it has come back.
 
-use super::{
-    super::{Health, StoreError, StoreErrorKind},
-    line::Line,
+use super::super::Health;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
-use fred::interfaces::{ClientLike as _, EventInterface as _};
-use std::time::Duration;
-use tokio::{
-    sync::{
-        Notify,
-        broadcast::error::{RecvError, TryRecvError},
-        watch,
-    },
-    time::{sleep, timeout},
-};
+use tokio::sync::{Notify, watch};
 use tracing::debug;
 
-/// How often Redis is asked while it is down.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// How long the other connections may take longer than the first before they are made anew.
-const SETTLE: Duration = Duration::from_millis(50);
-/// The probes without an answer after which a connection that seems to stand is made anew.
-const SILENT_MAX: u32 = 3;
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Appends,
+    Reads,
+    Subscriber,
+}
 
-/// What is known of Redis. It is down when the connection for appends is lost or one of its commands went without
-/// an answer, and up again once it has answered a `PING`, there and on the connection for reads. A command that Redis
-/// refuses changes nothing: it is there.
+/// What is known of Redis, by what happens to the connections. A server is down when its connection for appends is lost
+/// or one of its commands went without an answer. It is up again once it answers, there and on the connection for reads.
+/// A command that it refuses changes nothing: it is there. A cluster is up while any of its nodes is: the streams of the
+/// others go on.
 #[derive(Debug)]
 pub(super) struct Pulse {
+    servers: Mutex<Servers>,
     health: watch::Sender<Health>,
-    trouble: Notify,
+    /// Told when a server comes or goes.
+    pub(super) turned: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Servers {
+    all: HashMap<u64, Server>,
+    next: u64,
+}
+
+#[derive(Debug, Default)]
+struct Server {
+    up: bool,
+    appends: bool,
+    reads: bool,
 }
 
 impl Pulse {
     pub(super) fn new() -> Self {
-        Self { health: watch::Sender::new(Health { up: false, epoch: 0 }), trouble: Notify::new() }
+        let health = watch::Sender::new(Health { up: false, epoch: 0 });
+        Self { servers: Mutex::default(), health, turned: Notify::new() }
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<Health> {
@@ -45,91 +55,123 @@ impl Pulse {
         self.health.borrow().up
     }
 
-    pub(super) fn health(&self) -> Health {
-        *self.health.borrow()
+    fn lock(&self) -> MutexGuard<'_, Servers> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes an error of the connection for appends.
-    pub(super) fn failed(&self, error: &StoreError) {
-        if error.kind() == StoreErrorKind::Unavailable {
-            self.set(false);
-            self.trouble.notify_one();
+    /// One server more; its number.
+    pub(super) fn enter(&self) -> u64 {
+        let mut servers = self.lock();
+        servers.next += 1;
+        let id = servers.next;
+        servers.all.insert(id, Server::default());
+        id
+    }
+
+    pub(super) fn leave(&self, id: u64) {
+        let mut servers = self.lock();
+        servers.all.remove(&id);
+        self.tell(&servers, false);
+    }
+
+    /// Whether a connection answers.
+    pub(super) fn note(&self, id: u64, role: Role, answers: bool) {
+        let mut servers = self.lock();
+        if servers.note(id, role, answers) {
+            self.turned.notify_one();
+            self.tell(&servers, false);
         }
     }
 
-    /// What was acknowledged so far may be gone, although the connection stands.
-    pub(super) fn count_epoch(&self) {
-        self.health.send_modify(|health| health.epoch += 1);
+    /// Whether this server is up.
+    pub(super) fn answers(&self, id: u64) -> bool {
+        self.lock().all.get(&id).is_some_and(|server| server.up)
     }
 
-    fn set(&self, up: bool) {
-        let changed = self.health.send_if_modified(|health| std::mem::replace(&mut health.up, up) != up);
-        if changed {
+    /// A connection was made; `counts`: what was acknowledged before may be gone.
+    pub(super) fn made(&self, id: u64, role: Role, counts: bool) {
+        let mut servers = self.lock();
+        if servers.note(id, role, true) {
+            self.turned.notify_one();
+        }
+        self.tell(&servers, counts && role == Role::Appends);
+    }
+
+    /// What was acknowledged may be gone, though no connection was lost.
+    pub(super) fn count_epoch(&self) {
+        self.tell(&self.lock(), true);
+    }
+
+    /// Under the lock, so that what is told last is what holds. Never up in an epoch that is over.
+    fn tell(&self, servers: &Servers, counts: bool) {
+        let up = servers.all.values().any(|server| server.up);
+        let mut turned = false;
+        self.health.send_if_modified(|health| {
+            turned = std::mem::replace(&mut health.up, up) != up;
+            health.epoch += u64::from(counts);
+            turned || counts
+        });
+        if turned {
             debug!(store.up = up, "store health changed");
         }
     }
+}
 
-    /// Follows the connections until the task is aborted.
-    pub(super) async fn follow(&self, lines: Lines) {
-        let mut reconnects = lines.appends.client.reconnect_rx();
-        let mut errors = lines.appends.client.error_rx();
-        let mut reads = lines.reads.client.reconnect_rx();
-        let mut connected = false;
-        let mut silent = 0;
-        loop {
-            let up = self.is_up();
-            tokio::select! {
-                biased;
-                made = reconnects.recv() => match made {
-                    Ok(_) | Err(RecvError::Lagged(_)) if connected => self.health.send_modify(|health| health.epoch += 1),
-                    Ok(_) | Err(RecvError::Lagged(_)) => connected = true,
-                    Err(RecvError::Closed) => return,
-                },
-                lost = errors.recv() => match lost {
-                    Ok(_) | Err(RecvError::Lagged(_)) => self.set(false),
-                    Err(RecvError::Closed) => return,
-                },
-                _ = reads.recv(), if !up => {}
-                () = self.trouble.notified(), if up => continue,
-                () = sleep(PROBE_EVERY), if !up => {}
-            }
-            let answered = lines.appends.ping().await.is_ok();
-            let up = answered && (self.is_up() || lines.others().await);
-            // Never up in an epoch that is over: an answer may come over a connection that was made meanwhile.
-            while connected && matches!(reconnects.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {
-                self.health.send_modify(|health| health.epoch += 1);
-            }
-            self.set(up);
-            silent = if answered || !lines.appends.client.is_connected() { 0 } else { silent + 1 };
-            if silent >= SILENT_MAX {
-                silent = 0;
-                lines.appends.remake();
-            }
+impl Servers {
+    /// Whether it makes a difference.
+    fn note(&mut self, id: u64, role: Role, answers: bool) -> bool {
+        let Some(server) = self.all.get_mut(&id) else { return false };
+        match role {
+            Role::Appends => server.appends = answers,
+            Role::Reads => server.reads = answers,
+            Role::Subscriber => return false,
         }
+        let up = server.appends && (server.up || server.reads);
+        std::mem::replace(&mut server.up, up) != up
     }
 }
 
-/// The connections of a store.
-#[derive(Debug)]
-pub(super) struct Lines {
-    pub(super) appends: Line,
-    pub(super) reads: Line,
-    pub(super) subscriber: Line,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Lines {
-    /// Brings the other connections back too, which may still wait for their next attempt; whether reads work.
-    async fn others(&self) -> bool {
-        for line in [&self.reads, &self.subscriber] {
-            let _ = timeout(SETTLE, line.client.wait_for_connect()).await;
+    fn health(pulse: &Pulse) -> (bool, u64) {
+        let health = *pulse.health.borrow();
+        (health.up, health.epoch)
+    }
+
+    #[test]
+    fn a_server_is_up_by_both_connections_and_down_by_the_one_for_appends() {
+        let pulse = Pulse::new();
+        let id = pulse.enter();
+        pulse.made(id, Role::Appends, false);
+        assert_eq!(health(&pulse), (false, 0), "nothing can be read yet");
+        pulse.made(id, Role::Reads, true);
+        assert_eq!(health(&pulse), (true, 0));
+        pulse.note(id, Role::Reads, false);
+        assert_eq!(health(&pulse), (true, 0), "it still takes what is appended");
+        pulse.note(id, Role::Appends, false);
+        assert_eq!(health(&pulse), (false, 0));
+        pulse.made(id, Role::Appends, true);
+        assert_eq!(health(&pulse), (false, 1), "another connection, and nothing can be read yet");
+        pulse.note(id, Role::Reads, true);
+        assert_eq!(health(&pulse), (true, 1));
+    }
+
+    #[test]
+    fn a_cluster_is_up_while_any_of_its_nodes_is() {
+        let pulse = Pulse::new();
+        let (one, other) = (pulse.enter(), pulse.enter());
+        for id in [one, other] {
+            pulse.made(id, Role::Reads, false);
+            pulse.made(id, Role::Appends, false);
         }
-        if !self.subscriber.client.is_connected() {
-            self.subscriber.remake();
-        }
-        let answered = self.reads.ping().await.is_ok();
-        if !answered {
-            self.reads.remake();
-        }
-        answered
+        pulse.note(one, Role::Appends, false);
+        assert_eq!(health(&pulse), (true, 0));
+        pulse.leave(other);
+        assert_eq!(health(&pulse), (false, 0));
+        pulse.note(other, Role::Appends, true);
+        pulse.count_epoch();
+        assert_eq!(health(&pulse), (false, 1), "who has left says nothing more");
     }
 }

@@ -9,7 +9,7 @@ use super::{
     entry,
     fault::{corrupt, fault},
     keys::Keys,
-    line::{Line, queue, text},
+    line::{Line, text},
     record,
 };
 use crate::RequestId;
@@ -50,7 +50,6 @@ impl Reader {
         let _permit = self.permit().await?;
         let count = self.count();
         let replies = self.ask(id, after, count).await.map_err(|error| fault(&error))?;
-        let Value::Array(replies) = replies else { return Err(corrupt("an unexpected reply")) };
         let Ok([meta, first, entries, last]) = <[Value; 4]>::try_from(replies) else {
             return Err(corrupt("an unexpected reply"));
         };
@@ -65,21 +64,17 @@ impl Reader {
     }
 
     /// What [`Self::open`] needs, in one go. The tail comes last, so that it is never older than the page.
-    async fn ask(&self, id: RequestId, after: u64, count: usize) -> Result<Value, Error> {
+    async fn ask(&self, id: RequestId, after: u64, count: usize) -> Result<Vec<Value>, Error> {
         let log = self.keys.log(id);
         let one = [text("COUNT"), text("1")];
-        let pipeline = self.line.pipeline();
         let mut fields = vec![self.keys.meta(id)];
         fields.extend(record::HEAD.map(text));
-        queue(&pipeline, "HMGET", fields).await?;
-        let mut args = vec![log.clone(), text("-"), text("+")];
-        args.extend(one.clone());
-        queue(&pipeline, "XRANGE", args).await?;
-        queue(&pipeline, "XRANGE", range(log.clone(), after, count)).await?;
-        let mut args = vec![log, text("+"), text("-")];
-        args.extend(one);
-        queue(&pipeline, "XREVRANGE", args).await?;
-        pipeline.all().await
+        let mut first = vec![log.clone(), text("-"), text("+")];
+        first.extend(one.clone());
+        let page = range(log.clone(), after, count);
+        let mut last = vec![log, text("+"), text("-")];
+        last.extend(one);
+        self.line.all(vec![("HMGET", fields), ("XRANGE", first), ("XRANGE", page), ("XREVRANGE", last)]).await
     }
 
     pub(super) async fn page(&self, id: RequestId, after: u64) -> Result<Option<Page>, StoreError> {

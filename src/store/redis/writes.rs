@@ -29,7 +29,7 @@ pub(super) struct Writes(Mutex<HashMap<RequestId, Written>>);
 struct Written {
     /// The last seq that the store has acknowledged; `None` where nothing was written here.
     last: Option<u64>,
-    /// The epoch in which it did, until an append fails: after that, the log may end elsewhere.
+    /// The connection over which it did, until an append fails: after that, the log may end elsewhere.
     sure: Option<u64>,
     ended: bool,
     /// When it is forgotten.
@@ -48,9 +48,9 @@ impl Writes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the log surely ends with this seq, by all that this node knows.
-    pub(super) fn is_sure(&self, id: RequestId, last: u64, epoch: u64) -> bool {
-        self.lock().get(&id).is_some_and(|written| written.last == Some(last) && written.sure == Some(epoch))
+    /// Whether the log surely ends with this seq, where it is reached over this connection.
+    pub(super) fn is_sure(&self, id: RequestId, last: u64, conn: u64) -> bool {
+        self.lock().get(&id).is_some_and(|written| written.last == Some(last) && written.sure == Some(conn))
     }
 
     /// An append was not acknowledged.
@@ -60,12 +60,12 @@ impl Writes {
         }
     }
 
-    /// Notes what the store has acknowledged in this epoch and names the inboxes that want it.
-    pub(super) fn stored(&self, id: RequestId, last: u64, epoch: u64, ended: bool, ttl: Duration) -> Vec<NodeId> {
+    /// Notes what the store has acknowledged over this connection and names the inboxes that want it.
+    pub(super) fn stored(&self, id: RequestId, last: u64, conn: u64, ended: bool, ttl: Duration) -> Vec<NodeId> {
         let now = Instant::now();
         let mut streams = self.lock();
         let written = streams.entry(id).or_insert_with(|| Written::new(now));
-        (written.last, written.sure) = (Some(last), Some(epoch));
+        (written.last, written.sure) = (Some(last), Some(conn));
         written.ended |= ended;
         written.until = now + if written.ended { ENDED_FOR } else { ttl };
         if written.watchers.is_empty() {
@@ -178,14 +178,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_log_surely_ends_where_it_was_acknowledged_until_redis_was_away() {
+    async fn a_log_surely_ends_where_it_was_acknowledged_over_the_same_connection() {
         let writes = Writes::default();
         let (id, ttl) = (RequestId::random(), Duration::from_secs(900));
         assert!(!writes.is_sure(id, 0, 0), "never written here");
         writes.stored(id, 4, 0, false, ttl);
         assert!(writes.is_sure(id, 4, 0));
         assert!(!writes.is_sure(id, 5, 0), "another seq");
-        assert!(!writes.is_sure(id, 4, 1), "another epoch");
+        assert!(!writes.is_sure(id, 4, 1), "another connection");
         writes.failed(id);
         assert!(!writes.is_sure(id, 4, 0), "an append failed");
     }
