@@ -1,5 +1,7 @@
 //! A layer as the environment says.
 
+#[cfg(feature = "redis")]
+use crate::store::{RedisConfig, RedisStore};
 use crate::{
     KeyError, Keys, ResumeLayer,
     settings::{DEFAULT_MAX_BYTES, DEFAULT_MAX_EVENTS, DEFAULT_SNAPSHOT_TTL, DEFAULT_STATE_TTL, DEFAULT_TOKEN_TTL},
@@ -13,7 +15,10 @@ const MAX_SIZE_MB: &str = "SSE_BUFFER_MAX_SIZE_MB";
 const STATE_TTL: &str = "SSE_STATE_TTL_SEC";
 const SNAPSHOT_TTL: &str = "SSE_SNAPSHOT_TTL_SEC";
 const TOKEN_TTL: &str = "SSE_RESUME_TTL_MS";
+#[cfg(feature = "redis")]
 const COMPRESS: &str = "SSE_BUFFER_COMPRESS";
+#[cfg(feature = "redis")]
+const ENCRYPT: &str = "SSE_BUFFER_ENCRYPT";
 
 /// The most that a time can be set to: a hundred years.
 const MAX_SECONDS: u64 = 100 * 366 * 24 * 3600;
@@ -32,6 +37,7 @@ impl ResumeLayer<AnyStore> {
     /// | `SSE_SNAPSHOT_TTL_SEC` | seconds that a snapshot is kept | 60 |
     /// | `SSE_RESUME_TTL_MS` | milliseconds that a token can be used | 900000 |
     /// | `SSE_BUFFER_COMPRESS` | whether Redis keeps streams compressed (`true`, `false`); needs the feature `compression` | `false` |
+    /// | `SSE_BUFFER_ENCRYPT` | whether Redis keeps streams encrypted, by the secrets above (`true`, `false`; `decrypt`, `require`: see `RedisConfig`); needs the feature `encryption` | `false` |
     ///
     /// ```no_run
     /// use tower_resume::ResumeLayer;
@@ -56,7 +62,7 @@ impl ResumeLayer<AnyStore> {
         let events = env.number(MAX_EVENTS, 1.0, 1e9, true)?.map_or(DEFAULT_MAX_EVENTS, as_usize);
         let bytes = env.number(MAX_SIZE_MB, 0.001, 1e6, false)?;
         let bytes = bytes.map_or(DEFAULT_MAX_BYTES, |mib| as_usize(mib * 1024.0 * 1024.0));
-        let layer = Self::new(env.store()?, keys)
+        let layer = Self::new(env.store(keys.as_ref())?, keys)
             .max_events(NonZeroUsize::new(events).unwrap_or(NonZeroUsize::MIN))
             .max_bytes(NonZeroUsize::new(bytes).unwrap_or(NonZeroUsize::MIN))
             .state_ttl(env.time(STATE_TTL, Duration::from_secs, MAX_SECONDS)?.unwrap_or(DEFAULT_STATE_TTL))
@@ -95,33 +101,54 @@ impl<F: Fn(&str) -> Option<OsString>> Env<'_, F> {
         number.map(|number| Some(unit(number))).ok_or_else(|| bad(name, &text, "a whole number, at least 1"))
     }
 
-    fn flag(&self, name: &'static str) -> Result<bool, ConfigError> {
-        match self.text(name)?.as_deref() {
-            None | Some("false" | "0") => Ok(false),
-            Some("true" | "1") => Ok(true),
-            Some(other) => Err(bad(name, other, "`true` or `false`")),
+    #[cfg(feature = "redis")]
+    fn store(&self, keys: Option<&Keys>) -> Result<AnyStore, ConfigError> {
+        let url = self.text(REDIS_URL)?;
+        // What is said of Redis is checked without one, too.
+        let config = self.packed(RedisConfig::new(url.as_deref().unwrap_or_default()), keys)?;
+        if url.is_none() {
+            return Ok(AnyStore::new(MemoryStore::new()));
+        }
+        RedisStore::with_config(config).map(AnyStore::new).map_err(|error| ConfigError(Problem::Store(error)))
+    }
+
+    #[cfg(not(feature = "redis"))]
+    fn store(&self, _: Option<&Keys>) -> Result<AnyStore, ConfigError> {
+        match self.text(REDIS_URL)? {
+            None => Ok(AnyStore::new(MemoryStore::new())),
+            Some(_) => Err(bad(REDIS_URL, "(set)", "nothing: tower-resume was built without the feature `redis`")),
         }
     }
 
-    fn store(&self) -> Result<AnyStore, ConfigError> {
-        let compress = self.flag(COMPRESS)?;
-        if compress && cfg!(not(feature = "compression")) {
-            return Err(bad(COMPRESS, "true", "`false`, as tower-resume was built without the feature `compression`,"));
-        }
-        match self.text(REDIS_URL)? {
-            None => Ok(AnyStore::new(MemoryStore::new())),
-            #[cfg(feature = "redis")]
-            Some(url) => {
-                let config = crate::store::RedisConfig::new(&url);
-                #[cfg(feature = "compression")]
-                let config = config.compress(compress);
-                match crate::store::RedisStore::with_config(config) {
-                    Ok(store) => Ok(AnyStore::new(store)),
-                    Err(error) => Err(ConfigError(Problem::Store(error))),
-                }
+    /// How Redis is to keep what it keeps.
+    #[cfg(feature = "redis")]
+    fn packed(&self, config: RedisConfig, keys: Option<&Keys>) -> Result<RedisConfig, ConfigError> {
+        let config = match self.text(COMPRESS)?.as_deref() {
+            None | Some("false") => config,
+            #[cfg(feature = "compression")]
+            Some("true") => config.compress(true),
+            #[cfg(not(feature = "compression"))]
+            Some("true") => {
+                return Err(bad(COMPRESS, "true", "`false`, as tower-resume was built without `compression`,"));
             }
-            #[cfg(not(feature = "redis"))]
-            Some(_) => Err(bad(REDIS_URL, "(set)", "nothing: tower-resume was built without the feature `redis`")),
+            Some(other) => return Err(bad(COMPRESS, other, "`true` or `false`")),
+        };
+        match (self.text(ENCRYPT)?.as_deref(), keys) {
+            (None | Some("false"), _) => Ok(config),
+            (Some(duty @ ("decrypt" | "true" | "require")), None) => {
+                Err(bad(ENCRYPT, duty, "`false`, as no secret is set,"))
+            }
+            #[cfg(feature = "encryption")]
+            (Some("decrypt"), Some(keys)) => Ok(config.decrypt(keys)),
+            #[cfg(feature = "encryption")]
+            (Some("true"), Some(keys)) => Ok(config.encrypt(keys)),
+            #[cfg(feature = "encryption")]
+            (Some("require"), Some(keys)) => Ok(config.require_encryption(keys)),
+            #[cfg(not(feature = "encryption"))]
+            (Some(duty @ ("decrypt" | "true" | "require")), Some(_)) => {
+                Err(bad(ENCRYPT, duty, "`false`, as tower-resume was built without `encryption`,"))
+            }
+            (Some(other), _) => Err(bad(ENCRYPT, other, "`false`, `decrypt`, `true` or `require`")),
         }
     }
 }
@@ -222,6 +249,11 @@ mod tests {
             (MAX_SIZE_MB, "NaN", "SSE_BUFFER_MAX_SIZE_MB: `NaN` given, a number of MiB above 0, such as 1.5 expected"),
             (STATE_TTL, "15m", "SSE_STATE_TTL_SEC: `15m` given, a whole number, at least 1 expected"),
             (TOKEN_TTL, "0", "SSE_RESUME_TTL_MS: `0` given, a whole number, at least 1 expected"),
+            #[cfg(feature = "redis")]
+            (ENCRYPT, "on", "SSE_BUFFER_ENCRYPT: `on` given, `false`, `decrypt`, `true` or `require` expected"),
+            #[cfg(feature = "redis")]
+            (ENCRYPT, "true", "SSE_BUFFER_ENCRYPT: `true` given, `false`, as no secret is set, expected"),
+            #[cfg(feature = "redis")]
             (COMPRESS, "yes", "SSE_BUFFER_COMPRESS: `yes` given, `true` or `false` expected"),
         ] {
             assert_eq!(layer(&[(name, value)]).unwrap_err().to_string(), text);

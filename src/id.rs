@@ -120,7 +120,7 @@ impl fmt::Debug for NodeId {
 }
 
 #[expect(clippy::expect_used, reason = "with no source of randomness no id and no stream is safe")]
-fn random<const N: usize>() -> [u8; N] {
+pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
     bytes

@@ -58,6 +58,7 @@
 //! | `redis` | yes | [`store`]`::RedisStore`, over `fred` |
 //! | `redis-tls` | | TLS to Redis, by rustls |
 //! | `compression` | | what Redis keeps can be compressed, by LZ4 |
+//! | `encryption` | | what Redis keeps can be encrypted, by XChaCha20-Poly1305 |
 //! | `conformance` | | the suite that every store has to pass, for stores of your own |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]

@@ -13,6 +13,9 @@
 #[path = "store_redis/packing.rs"]
 mod packing;
 mod redis_server;
+#[cfg(feature = "encryption")]
+#[path = "store_redis/sealing.rs"]
+mod sealing;
 #[path = "redis_server/writer.rs"]
 mod writer;
 

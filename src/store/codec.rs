@@ -16,7 +16,7 @@
 
 use super::{
     CHUNK_MAX_EVENTS, Chunk, DecodeError, Totals,
-    pack::{self, Packing},
+    pack::{self, Kind, Packer},
 };
 use crate::{EndStatus, Eol, Event, NodeId, Step};
 use bytes::Bytes;
@@ -39,8 +39,8 @@ const EVENT_ROOM: usize = 12;
 const EVENT_MIN: usize = 2;
 
 /// The chunk as bytes.
-pub(crate) fn encode(chunk: &Chunk, packing: &Packing) -> Bytes {
-    packing.pack(put(chunk))
+pub(crate) fn encode(chunk: &Chunk, packer: Packer<'_>) -> Bytes {
+    packer.pack(Kind::Chunk, put(chunk))
 }
 
 fn put(chunk: &Chunk) -> Vec<u8> {
@@ -125,8 +125,8 @@ fn put_step(out: &mut Vec<u8>, step: &str) {
 /// # Errors
 ///
 /// If `bytes` are not one whole chunk, or of a version or packing that is not known here.
-pub(crate) fn decode(bytes: &Bytes, packing: &Packing) -> Result<(Chunk, usize), DecodeError> {
-    let body = packing.unpack(bytes).map_err(|error| DecodeError(error.0))?;
+pub(crate) fn decode(bytes: &Bytes, packer: Packer<'_>) -> Result<(Chunk, usize), DecodeError> {
+    let body = packer.unpack(Kind::Chunk, bytes).map_err(|error| DecodeError(error.0))?;
     Ok((get(&body)?, body.len()))
 }
 

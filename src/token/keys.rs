@@ -9,6 +9,8 @@ use std::{ffi::OsString, fmt, sync::Arc};
 /// One label for each use of a secret, so that no two uses ever share a key.
 const TOKEN_LABEL: &[u8] = b"tower-resume/token/v1";
 const KEY_ID_LABEL: &[u8] = b"tower-resume/key-id/v1";
+#[cfg(feature = "encryption")]
+const STORE_LABEL: &[u8] = b"tower-resume/store/v1";
 
 const SECRET: &str = "SSE_RESUME_SECRET";
 const SECRET_OF_OLD: &str = "HMAC_SECRET";
@@ -105,6 +107,12 @@ impl Keys {
     /// (about a microsecond), so one that is needed often is worth keeping.
     pub(crate) fn verifier(&self, scope: &str, principal: Option<&str>) -> Verifier {
         Verifier::new(self.0.iter().map(|secret| secret.token_key(scope, principal)).collect())
+    }
+
+    /// The keys for what a store keeps, each with the id of its secret: the first seals, all of them open.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn store_keys(&self) -> impl Iterator<Item = (u8, [u8; 32])> {
+        self.0.iter().map(|secret| (secret.id, expand(&secret.root, &[STORE_LABEL])))
     }
 }
 

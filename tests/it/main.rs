@@ -31,6 +31,8 @@ mod passthrough;
 mod service;
 
 // Section 3 and the properties.
+#[cfg(feature = "encryption")]
+mod at_rest;
 mod carriers;
 mod endpoint;
 mod errors;

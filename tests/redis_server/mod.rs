@@ -5,12 +5,14 @@ use std::{
     io::ErrorKind,
     path::PathBuf,
     process::Stdio,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
     process::{Child, Command},
+    task::JoinHandle,
     time::{sleep, timeout},
 };
 
@@ -174,6 +176,37 @@ impl RedisServer {
         }
     }
 
+    /// All that is sent to Redis from now on, as text with other bytes escaped: keys, values and messages.
+    pub(crate) async fn monitor(&self) -> Overheard {
+        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.port)).await.expect("redis"));
+        stream.write_all(b"*1\r\n$7\r\nMONITOR\r\n").await.expect("redis listens");
+        assert_eq!(read_reply(&mut stream).await.expect("an answer").text(), "OK");
+        let heard = Arc::new(Mutex::new(String::new()));
+        let into = Arc::clone(&heard);
+        let task = tokio::spawn(async move {
+            let mut line = String::new();
+            while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+                into.lock().unwrap().push_str(&std::mem::take(&mut line));
+            }
+        });
+        Overheard { heard, task }
+    }
+
+    /// Every key with all that it holds, as text.
+    pub(crate) async fn dump(&self) -> String {
+        let mut all = String::new();
+        for key in self.cli(&["KEYS", "*"]).await.list() {
+            let key = key.text();
+            let held = match self.cli(&["TYPE", key]).await.text() {
+                "stream" => self.cli(&["XRANGE", key, "-", "+"]).await,
+                "hash" => self.cli(&["HGETALL", key]).await,
+                _ => self.cli(&["GET", key]).await,
+            };
+            all.push_str(&format!("{key} {held:?}\n"));
+        }
+        all
+    }
+
     /// How often each command was called since [`Self::reset_calls`], by its name.
     pub(crate) async fn calls(&self) -> Vec<(String, u64)> {
         let stats = self.cli(&["INFO", "commandstats"]).await;
@@ -213,6 +246,24 @@ impl Drop for RedisServer {
             let _ = child.start_kill();
         }
         let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// What was sent to Redis.
+pub(crate) struct Overheard {
+    heard: Arc<Mutex<String>>,
+    task: JoinHandle<()>,
+}
+
+impl Overheard {
+    pub(crate) fn text(&self) -> String {
+        self.heard.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Overheard {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 

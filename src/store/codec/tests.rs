@@ -1,16 +1,17 @@
 //! The codec, against everything that may come in.
 
 use super::*;
+use crate::{RequestId, store::pack::Packing};
 use proptest::{collection::vec, option, prelude::*};
 
 const PLAIN: [u8; 2] = [1, 0];
 
 fn encode(chunk: &Chunk) -> Bytes {
-    super::encode(chunk, &Packing::default())
+    super::encode(chunk, Packing::default().of(RequestId::from_bytes([1; 16])))
 }
 
 fn decode(bytes: &Bytes) -> Result<Chunk, DecodeError> {
-    super::decode(bytes, &Packing::default()).map(|(chunk, _)| chunk)
+    super::decode(bytes, Packing::default().of(RequestId::from_bytes([1; 16]))).map(|(chunk, _)| chunk)
 }
 
 fn steps() -> impl Strategy<Value = Step> {

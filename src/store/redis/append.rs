@@ -7,7 +7,10 @@
 //! effect whole or not at all.
 
 use super::{
-    super::{Append, Appended, Chunk, Onto, StoreError, StreamHead, codec, pack::Packing},
+    super::{
+        Append, Appended, Chunk, Onto, StoreError, StreamHead, codec,
+        pack::{Packer, Packing},
+    },
     entry,
     fault::{fault, is_behind, redirect},
     keys::Keys,
@@ -39,7 +42,7 @@ pub(super) async fn append(
     append: &Append,
     sure: Option<At>,
 ) -> Result<Outcome, StoreError> {
-    let encoded: Vec<Bytes> = append.chunks.iter().map(|chunk| codec::encode(chunk, packing)).collect();
+    let encoded: Vec<Bytes> = append.chunks.iter().map(|chunk| codec::encode(chunk, packing.of(append.id))).collect();
     let added = match (sure, &*append.chunks, &*encoded) {
         (Some(at), [chunk], [bytes]) if chunk.end.is_none() && append.snapshot.is_none() => {
             add(&at, line, keys, packing, append, chunk, bytes.clone()).await?
@@ -99,7 +102,7 @@ async fn run(
         Onto::Seq(seq) => ("seq", entry::id_at(*seq), None),
         Onto::Anything(head) => ("anything", text(""), Some(head)),
     };
-    let fields = fields(head, end, newest);
+    let fields = fields(head, end, newest, packing.of(id));
     let (keep, state_keep) = match end {
         Some(_) => (append.ttl.log, append.ttl.snapshot),
         None => (append.ttl.log, append.ttl.log),
@@ -116,7 +119,9 @@ async fn run(
     args.extend([text(onto), expected, time(keep)]);
     args.push(newest.and_then(|chunk| entry::trim_at(append.trim_below, chunk)).unwrap_or_else(|| text("")));
     args.push(text(if end.is_some() { "1" } else { "0" }));
-    args.push(append.snapshot.as_ref().map_or_else(|| text(""), |state| record::put_snapshot(state, packing).into()));
+    args.push(
+        append.snapshot.as_ref().map_or_else(|| text(""), |state| record::put_snapshot(state, packing.of(id)).into()),
+    );
     args.push(time(state_keep));
     args.push(Value::from(fields.len().to_string()));
     args.extend(fields);
@@ -127,16 +132,16 @@ async fn run(
     let appended = match reply {
         Value::Integer(_) => Appended::Stored { watched: false },
         Value::Null => Appended::Diverged,
-        found => judge(append, Some(&entry::chunk(found, packing)?.0)),
+        found => judge(append, Some(&entry::chunk(found, packing.of(id))?.0)),
     };
     Ok((appended, conn))
 }
 
 /// What goes into `meta`. The status is there for people who look: the log decides.
-fn fields(head: Option<&StreamHead>, end: Option<EndStatus>, newest: Option<&Chunk>) -> Vec<Value> {
+fn fields(head: Option<&StreamHead>, end: Option<EndStatus>, newest: Option<&Chunk>, packer: Packer<'_>) -> Vec<Value> {
     let mut fields = Vec::with_capacity(12);
     if let Some(head) = head {
-        record::put_head(&mut fields, head);
+        record::put_head(&mut fields, head, packer);
     }
     fields.extend([text("status"), text(end.map_or("running", EndStatus::as_str))]);
     if let Some(chunk) = newest {
@@ -166,7 +171,7 @@ pub(super) async fn last(
     id: RequestId,
 ) -> Result<Option<Chunk>, StoreError> {
     let args = vec![keys.log(id), text("+"), text("-"), text("COUNT"), text("1")];
-    entry::only(line.call("XREVRANGE", args).await.map_err(|error| fault(&error))?, packing)
+    entry::only(line.call("XREVRANGE", args).await.map_err(|error| fault(&error))?, packing.of(id))
 }
 
 /// A length of time in milliseconds, at least one: with 0, Redis takes a command for a mistake or a deletion.

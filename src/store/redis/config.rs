@@ -5,6 +5,11 @@ use super::{
     slots::Address,
     url,
 };
+#[cfg(feature = "encryption")]
+use crate::{
+    Keys,
+    store::pack::{Duty, Vault},
+};
 use fred::{
     clients::Client,
     types::{
@@ -137,6 +142,48 @@ impl RedisConfig {
     #[cfg(feature = "redis-tls")]
     pub fn client_certificate(mut self, chain_pem: &[u8], key_pem: &[u8]) -> Self {
         self.tls.client = Some((chain_pem.into(), key_pem.into()));
+        self
+    }
+
+    /// Seals chunks, snapshots and correlation ids before Redis sees them, by XChaCha20-Poly1305 and keys that are made of
+    /// these secrets for this alone; those of the layer's tokens will do. Off unless set. Every node needs it.
+    ///
+    /// The first secret seals, all of them open, so secrets are rotated as for tokens (see [`Keys`]); but keep the old one
+    /// until the streams that were begun under it are over and past their time, too. To switch encryption on (or off,
+    /// backwards) on a service that runs, deploy [`decrypt`](Self::decrypt), then this, then
+    /// [`require_encryption`](Self::require_encryption), each once the one before is everywhere: a node that cannot open
+    /// what it finds answers that it cannot serve the stream right now.
+    ///
+    /// Redis, its disk and its backups still see of a stream: its id, which event each entry ends with and how many bytes
+    /// it takes, when, by which node, whether the stream is over and how, and whether there is a snapshot.
+    ///
+    /// ```
+    /// use tower_resume::{Keys, store::RedisConfig};
+    ///
+    /// # fn main() -> Result<(), tower_resume::KeyError> {
+    /// let keys = Keys::new("kZ0b3FzZ0mC5cW1gXq8r1h3o4yVtq2JxU7d9sPlA6eE=")?;
+    /// let config = RedisConfig::new("redis://127.0.0.1:6379").encrypt(&keys);
+    /// # let _ = config; Ok(()) }
+    /// ```
+    #[cfg(feature = "encryption")]
+    pub fn encrypt(mut self, keys: &Keys) -> Self {
+        self.packing.vault = Some(Vault::new(keys, Duty::Seal));
+        self
+    }
+
+    /// As [`encrypt`](Self::encrypt), and refuses what is stored in the clear: whoever can write to Redis can then no
+    /// longer make up events. (They can still delete them, and put an older state of the same stream back.)
+    #[cfg(feature = "encryption")]
+    pub fn require_encryption(mut self, keys: &Keys) -> Self {
+        self.packing.vault = Some(Vault::new(keys, Duty::Require));
+        self
+    }
+
+    /// Opens what other nodes [`encrypt`](Self::encrypt), and seals nothing: for the deploy before encryption is switched
+    /// on, and the one after it was switched off.
+    #[cfg(feature = "encryption")]
+    pub fn decrypt(mut self, keys: &Keys) -> Self {
+        self.packing.vault = Some(Vault::new(keys, Duty::Open));
         self
     }
 

@@ -1,7 +1,7 @@
 //! An entry of a log: its id, and the chunk in it.
 
 use super::{
-    super::{Chunk, StoreError, codec, pack::Packing},
+    super::{Chunk, StoreError, codec, pack::Packer},
     fault::corrupt,
 };
 use bytes::Bytes;
@@ -41,27 +41,33 @@ pub(super) fn trim_at(trim_below: u64, newest: &Chunk) -> Option<Value> {
     (trim_below > 1 && most > 0).then(|| Value::from(format!("{}-0", trim_below.min(most))))
 }
 
-/// The chunk of an entry, with the length of its bytes once they are unpacked.
-pub(super) fn chunk(entry: Value, packing: &Packing) -> Result<(Chunk, usize), StoreError> {
+/// The chunk of an entry, with the length of its bytes once they are unpacked. It has to be the one that the entry's id
+/// says: no entry can be put in the place of another.
+pub(super) fn chunk(entry: Value, packer: Packer<'_>) -> Result<(Chunk, usize), StoreError> {
     let Value::Array(parts) = entry else { return Err(corrupt("an entry of the log is not one")) };
-    let Some(Value::Array(fields)) = parts.into_iter().nth(1) else {
+    let mut parts = parts.into_iter();
+    let (Some(id), Some(Value::Array(fields))) = (parts.next(), parts.next()) else {
         return Err(corrupt("an entry of the log has no fields"));
     };
     let mut fields = fields.into_iter();
     while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
         if name.as_bytes() == Some(FIELD.as_bytes()) {
             let bytes: Bytes = value.into_bytes().ok_or_else(|| corrupt("a chunk is not bytes"))?;
-            return Ok(codec::decode(&bytes, packing)?);
+            let (chunk, len) = codec::decode(&bytes, packer)?;
+            return match id_of(&chunk).as_bytes() == id.as_bytes() {
+                true => Ok((chunk, len)),
+                false => Err(corrupt("an entry of the log holds another one's chunk")),
+            };
         }
     }
     Err(corrupt("an entry of the log holds no chunk"))
 }
 
 /// The only entry of a reply; `None` where there is none.
-pub(super) fn only(entries: Value, packing: &Packing) -> Result<Option<Chunk>, StoreError> {
+pub(super) fn only(entries: Value, packer: Packer<'_>) -> Result<Option<Chunk>, StoreError> {
     match entries {
         Value::Null => Ok(None),
-        Value::Array(entries) => entries.into_iter().next().map(|entry| Ok(chunk(entry, packing)?.0)).transpose(),
+        Value::Array(entries) => entries.into_iter().next().map(|entry| Ok(chunk(entry, packer)?.0)).transpose(),
         _ => Err(corrupt("a log is not a stream")),
     }
 }

@@ -138,7 +138,7 @@ impl Follows {
             return;
         }
         // Unpacking takes its time, so it is done between two locks.
-        let decoded = codec::decode(bytes, &self.packing);
+        let decoded = codec::decode(bytes, self.packing.of(id));
         let mut state = self.lock();
         let Some(followed) = state.streams.get_mut(&id) else { return };
         let news = match decoded {

@@ -3,7 +3,7 @@
 use super::{
     super::{
         Chunk, Opened, Page, Snapshot, StoreError, StoreErrorKind, Tail,
-        pack::Packing,
+        pack::{Packer, Packing},
         page::{PAGE_MAX_BYTES, PAGE_MAX_CHUNKS},
     },
     entry,
@@ -53,14 +53,16 @@ impl Reader {
         let Ok([meta, first, entries, last]) = <[Value; 4]>::try_from(replies) else {
             return Err(corrupt("an unexpected reply"));
         };
-        let (Some(first), Some(last)) = (entry::only(first, &self.packing)?, entry::only(last, &self.packing)?) else {
+        let packer = self.packing.of(id);
+        let (Some(first), Some(last)) = (entry::only(first, packer)?, entry::only(last, packer)?) else {
             return Ok(None);
         };
-        let mut page = self.cut(entries, count)?;
+        let mut page = self.cut(entries, count, packer)?;
         if let Some(newest) = page.chunks.last() {
             page.more = (newest.last(), newest.end) != (last.last(), last.end);
         }
-        Ok(Some(Opened { head: record::head(meta, &first), first: first.first, tail: Tail::of(&last), page }))
+        let head = record::head(meta, &first, packer)?;
+        Ok(Some(Opened { head, first: first.first, tail: Tail::of(&last), page }))
     }
 
     /// What [`Self::open`] needs, in one go. The tail comes last, so that it is never older than the page.
@@ -82,7 +84,7 @@ impl Reader {
         let count = self.count();
         let log = self.keys.log(id);
         let reply = self.line.call("XRANGE", range(log.clone(), after, count)).await.map_err(|error| fault(&error))?;
-        let page = self.cut(reply, count)?;
+        let page = self.cut(reply, count, self.packing.of(id))?;
         if page.chunks.is_empty() {
             // Nothing new, or nothing at all.
             let there = self.line.call("EXISTS", vec![log]).await.map_err(|error| fault(&error))?;
@@ -93,17 +95,17 @@ impl Reader {
 
     pub(super) async fn snapshot(&self, id: RequestId) -> Result<Option<Snapshot>, StoreError> {
         let found = self.line.call("GET", vec![self.keys.snap(id)]).await.map_err(|error| fault(&error))?;
-        found.into_bytes().map(|bytes| record::snapshot(&bytes, &self.packing)).transpose()
+        found.into_bytes().map(|bytes| record::snapshot(&bytes, self.packing.of(id))).transpose()
     }
 
     /// Reads entries into a page, which ends where its bytes do. `more` is right, or `true` where it is not known.
-    fn cut(&self, entries: Value, asked: usize) -> Result<Page, StoreError> {
+    fn cut(&self, entries: Value, asked: usize, packer: Packer<'_>) -> Result<Page, StoreError> {
         let Value::Array(entries) = entries else { return Err(corrupt("a log is not a stream")) };
         let found = entries.len();
         let mut chunks: Vec<Chunk> = Vec::with_capacity(found);
         let mut bytes = 0;
         for entry in entries {
-            let (chunk, len) = entry::chunk(entry, &self.packing)?;
+            let (chunk, len) = entry::chunk(entry, packer)?;
             if !chunks.is_empty() && bytes + len > PAGE_MAX_BYTES {
                 break;
             }

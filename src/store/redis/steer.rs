@@ -38,7 +38,12 @@ pub(super) async fn fence(
         let (first, step_before, totals) = (newest.last() + 1, newest.step_after(), newest.totals);
         let end = Chunk { first, writer: by, at, step_before, totals, events: Vec::new().into(), end: Some(status) };
         let mut args = vec![keys.log(id), keys.meta(id), keys.snap(id)];
-        args.extend([entry::id_of(&newest), codec::encode(&end, packing).into(), time(ttl.log), time(ttl.snapshot)]);
+        args.extend([
+            entry::id_of(&newest),
+            codec::encode(&end, packing.of(id)).into(),
+            time(ttl.log),
+            time(ttl.snapshot),
+        ]);
         args.extend([text(status.as_str()), Value::from(at.to_string())]);
         match line.eval(FENCE, 3, args).await.map_err(|error| fault(&error))? {
             Value::Integer(_) => return Ok(Some(status)),
