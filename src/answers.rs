@@ -1,4 +1,4 @@
-//! What the layer answers by itself that is not a stream: errors, 204, 405, `wait`, status.
+//! What the layer answers by itself that is not a stream: errors, 202, 204, 405, `wait`, status.
 
 use crate::{
     RequestId, ResumeError,
@@ -42,21 +42,28 @@ pub(crate) fn refuse_with<B>(
     response.map(ResumeBody::whole)
 }
 
-/// 405: a token allows to read, by these methods.
+/// 405, at the resume endpoint: a token allows to read and to cancel, by these methods.
 pub(crate) fn method_not_allowed<B>() -> Response<ResumeBody<B>> {
     let mut response = Response::new(ResumeBody::whole(Bytes::new()));
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
     response.extensions_mut().insert(Recorded);
     response
 }
 
-/// 204: stops an `EventSource` whose stream is over.
+/// 204: the stream is over. It stops an `EventSource`, and tells who cancels that nothing runs any more.
 pub(crate) fn no_content<B>() -> Response<ResumeBody<B>> {
     let mut response = Response::new(ResumeBody::whole(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
     response.extensions_mut().insert(Recorded);
+    response
+}
+
+/// 202: a stream was asked to end, and has not yet.
+pub(crate) fn accepted<B>() -> Response<ResumeBody<B>> {
+    let mut response = no_content();
+    *response.status_mut() = StatusCode::ACCEPTED;
     response
 }
 

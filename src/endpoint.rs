@@ -1,9 +1,10 @@
-//! The resume endpoint: a service that does nothing but resume.
+//! The resume endpoint: a service that does nothing but resume, and cancel.
 
 use crate::{
     ResumeError,
     answers::{method_not_allowed, refuse},
     body::ResumeBody,
+    cancel,
     drain::drain,
     node::Node,
     request::{Entrance, Intent, intent},
@@ -22,7 +23,7 @@ use tower_service::Service;
 
 /// Resumes streams of the [`ResumeLayer`](crate::ResumeLayer) that made it, on a path of its own.
 ///
-/// A request without a token is answered 400. `?mode=` says the same as `X-Resume-Mode`. Mount it outside of the layer
+/// `DELETE` with `X-Resume-Token` cancels the stream. A request without a token is answered 400. `?mode=` says the same as `X-Resume-Mode`. Mount it outside of the layer
 /// (in axum: add its route after the layer), which would answer first, and leave `?mode=` to the handlers, whose it is.
 ///
 /// ```
@@ -95,7 +96,8 @@ where
                 Intent::Resume(ask) => respond(node, head, ask).await,
                 Intent::Refuse(error) => refuse(&node, error, head.version),
                 Intent::Fresh => refuse(&node, ResumeError::MissingToken, head.version),
-                Intent::Pass | Intent::Cancel => method_not_allowed(),
+                Intent::Cancel(token) => cancel::respond(node, head, token).await,
+                Intent::Pass => method_not_allowed(),
             })
         }
         .boxed()

@@ -26,6 +26,8 @@ pub enum ResumeError {
     InvalidSignature,
     /// The token is past its time.
     TokenExpired,
+    /// The token allows to read the stream, but not to cancel it.
+    NotAllowed,
     /// No secret is configured, so nothing can be resumed.
     ResumeDisabled,
     /// The stream is gone, and there is no snapshot of it.
@@ -51,6 +53,7 @@ impl ResumeError {
             Self::BadMode => "bad_mode",
             Self::InvalidSignature => "invalid_signature",
             Self::TokenExpired => "token_expired",
+            Self::NotAllowed => "not_allowed",
             Self::ResumeDisabled => "resume_disabled",
             Self::StreamExpired => "stream_expired",
             Self::StepIncompatible => "step_incompatible",
@@ -66,6 +69,7 @@ impl ResumeError {
         match self {
             Self::MissingToken | Self::MalformedToken | Self::BadCursor | Self::BadMode => StatusCode::BAD_REQUEST,
             Self::InvalidSignature | Self::TokenExpired => StatusCode::UNAUTHORIZED,
+            Self::NotAllowed => StatusCode::FORBIDDEN,
             Self::ResumeDisabled | Self::StreamExpired | Self::StepIncompatible => StatusCode::UPGRADE_REQUIRED,
             Self::TooManyReaders => StatusCode::TOO_MANY_REQUESTS,
             Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -95,6 +99,7 @@ impl ResumeError {
             Self::BadMode => "There is no such mode",
             Self::InvalidSignature => "The token is not valid",
             Self::TokenExpired => "The token has expired",
+            Self::NotAllowed => "The token does not allow that",
             Self::ResumeDisabled => "Resuming is not available",
             Self::StreamExpired => "The stream is gone",
             Self::StepIncompatible => "The stream has moved on to a step that does not fit",
@@ -113,6 +118,7 @@ impl ResumeError {
             Self::BadCursor => "X-Resume-From is a decimal seq, at most the last event's; 0 is everything again",
             Self::BadMode => "the modes are live, replay and status",
             Self::InvalidSignature | Self::TokenExpired => "start a new stream",
+            Self::NotAllowed => "this token is for reading; a stream is cancelled with a token of its first response",
             Self::ResumeDisabled => "no secret is configured, so streams of this service cannot be resumed",
             Self::StreamExpired | Self::StepIncompatible => "it cannot be resumed; start a new stream",
             Self::TooManyReaders | Self::StoreUnavailable => "come back a little later, with the same token",

@@ -77,6 +77,7 @@ mod service;
 mod endpoint;
 mod request;
 mod resume;
+mod cancel;
 mod answers;
 mod drain;
 mod begin;

@@ -24,8 +24,10 @@ use bytes::Bytes;
 use state::{Newest, State};
 use std::{
     fmt,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
+use tokio::sync::Notify;
 
 /// How much of a stream is held, and how far its source may run ahead of its readers.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +105,8 @@ pub(crate) struct LiveLog {
     released: AtomicBool,
     /// It is all in the store.
     safe: AtomicBool,
+    /// The stream is over.
+    over: Notify,
     state: Mutex<State>,
 }
 
@@ -117,7 +121,7 @@ impl LiveLog {
     pub(crate) fn begin(id: RequestId, head: StreamHead, limits: Limits, usage: Arc<Usage>) -> Self {
         let state = State { first: 1, updated_at: head.started_at, ..State::default() };
         let (released, safe) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { id, head, recorded: true, limits, usage, released, safe, state: Mutex::new(state) }
+        Self { id, head, recorded: true, limits, usage, released, safe, over: Notify::new(), state: Mutex::new(state) }
     }
 
     /// A log that begins where `begin` does, for a stream of which the store's newest is `tail`.
@@ -134,7 +138,7 @@ impl LiveLog {
         let newest = Newest { last: tail.last, bytes: tail.totals.bytes, step: tail.step.clone(), end: tail.end };
         let state = State { first, step_before, updated_at: tail.at, totals, newest: Some(newest), ..State::default() };
         let (released, safe) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { id, head, recorded: false, limits, usage, released, safe, state: Mutex::new(state) }
+        Self { id, head, recorded: false, limits, usage, released, safe, over: Notify::new(), state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -149,6 +153,19 @@ impl LiveLog {
     pub(crate) fn is_abandoned(&self) -> bool {
         let state = self.lock();
         state.abandoned && state.shown_end().is_none()
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.lock().end.is_some()
+    }
+
+    /// Ready once the stream is over.
+    pub(crate) async fn ended(&self) {
+        let mut over = pin!(self.over.notified());
+        over.as_mut().enable();
+        if !self.is_over() {
+            over.await;
+        }
     }
 
     /// The step at `seq`, where this log knows it.

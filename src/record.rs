@@ -277,7 +277,7 @@ impl Recorder {
         if orders.amiss {
             self.writer.amiss();
         }
-        if orders.cancel {
+        if orders.cancel || self.writer.is_cancelled() {
             self.end_for_sure(EndStatus::Cancelled);
         }
         // Its own clients still get the whole stream, unless they may see only what is stored; with none left, nobody

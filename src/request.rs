@@ -83,8 +83,8 @@ pub(crate) enum Intent {
     Resume(Ask),
     /// A resume that cannot be one.
     Refuse(ResumeError),
-    /// A request to cancel a stream, which there is no way to do yet: it must not be taken for a resume.
-    Cancel,
+    /// A request to cancel the stream of this token.
+    Cancel(Vec<u8>),
 }
 
 /// Where a request came in.
@@ -109,8 +109,8 @@ pub(crate) fn intent(head: &Parts, query_param: Option<&str>, entrance: Entrance
     if tokens.next().is_some() {
         return Intent::Refuse(ResumeError::MalformedToken);
     }
-    if head.method == Method::DELETE && token.is_some() {
-        return Intent::Cancel;
+    if let Some(token) = token.filter(|_| head.method == Method::DELETE) {
+        return Intent::Cancel(token.as_bytes().to_vec());
     }
     let last_event_id = last_event_id(&head.headers);
     let pairs = Pairs(head.uri.query().unwrap_or_default());

@@ -52,7 +52,7 @@ pub(crate) async fn respond<B>(node: Arc<Node>, head: Parts, ask: Ask) -> Respon
     }
 }
 
-fn authorize(node: &Node, head: &Parts) -> Result<Option<Principal>, Box<Response<Bytes>>> {
+pub(crate) fn authorize(node: &Node, head: &Parts) -> Result<Option<Principal>, Box<Response<Bytes>>> {
     let by_rule = || node.settings.principal.as_ref().and_then(|principal| principal(head));
     match node.settings.authorize.as_ref().map(|authorize| authorize(head)) {
         None | Some(Authorization::Allow) => Ok(by_rule()),
@@ -61,19 +61,30 @@ fn authorize(node: &Node, head: &Parts) -> Result<Option<Principal>, Box<Respons
     }
 }
 
-/// Verifies the tokens, and settles which of them counts for what.
-fn verify(node: &Node, keys: &KeyRing, ask: Ask, principal: Option<&Principal>) -> Result<Resume, ResumeError> {
-    let verifier = keys.verifier(principal.map(|principal| &*principal.0));
-    let now = node.now();
-    let open = |token: &[u8]| verifier.open(token, now).map(|verified| verified.into_cursor());
-    let mut claims = open(&ask.token).map_err(|error| match error {
+/// What a bad token is answered.
+pub(crate) fn refusal(node: &Node, error: TokenError) -> ResumeError {
+    match error {
         TokenError::Malformed => ResumeError::MalformedToken,
         TokenError::InvalidSignature => ResumeError::InvalidSignature,
         TokenError::Expired => {
             node.telemetry.resume_expired(None, "token");
             ResumeError::TokenExpired
         }
-    })?;
+    }
+}
+
+/// Whether a token was issued so lately that its stream's node may be yet to be heard of.
+pub(crate) fn is_young(node: &Node, claims: &Cursor) -> bool {
+    let issued = claims.expires_at.saturating_sub(millis(node.settings.token_ttl));
+    node.now().saturating_sub(issued) < YOUNG_MS
+}
+
+/// Verifies the tokens, and settles which of them counts for what.
+fn verify(node: &Node, keys: &KeyRing, ask: Ask, principal: Option<&Principal>) -> Result<Resume, ResumeError> {
+    let verifier = keys.verifier(principal.map(|principal| &*principal.0));
+    let now = node.now();
+    let open = |token: &[u8]| verifier.open(token, now).map(|verified| verified.into_cursor());
+    let mut claims = open(&ask.token).map_err(|error| refusal(node, error))?;
     let mut carrier = ask.carrier;
     let mut from = ask.from;
     if let Some(cursor) = ask.last_event_id.as_deref().and_then(|token| open(token).ok())
@@ -183,10 +194,8 @@ impl Resume {
             return Ok(false);
         }
         let lives = Arc::clone(&node.store).lives(writer).await.map_err(|error| self.failed(node, &error))?;
-        let issued = self.claims.expires_at.saturating_sub(millis(node.settings.token_ttl));
-        let is_young = node.now().saturating_sub(issued) < YOUNG_MS;
         let asked = async || Arc::clone(&node.store).ask(writer, self.claims.request_id, store::Ask::Amiss).await;
-        Ok(lives && asked().await.unwrap_or(true) || is_young)
+        Ok(lives && asked().await.unwrap_or(true) || is_young(node, &self.claims))
     }
 
     /// Answers from what was found; `None` where it was given up meanwhile.

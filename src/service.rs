@@ -2,9 +2,10 @@
 
 use crate::{
     ResumeError, ResumeStream,
-    answers::{method_not_allowed, refuse},
+    answers::refuse,
     begin::{Fresh, begin},
     body::ResumeBody,
+    cancel,
     drain::drain,
     node::Node,
     request::{Entrance, Intent, correlation_id, intent},
@@ -126,9 +127,9 @@ where
             drain(body);
             State::Answer { response: Some(refuse(node, error, head.version)) }
         }
-        Intent::Cancel => {
+        Intent::Cancel(token) => {
             drain(body);
-            State::Answer { response: Some(method_not_allowed()) }
+            State::Resume { answer: Box::pin(cancel::respond(Arc::clone(node), head, token)) }
         }
     };
     ResponseFuture { state }
@@ -149,7 +150,7 @@ pin_project_lite::pin_project! {
         Pass { #[pin] inner: F },
         // The response may be a stream to record.
         Fresh { #[pin] inner: F, fresh: Option<(Arc<Node>, Fresh)> },
-        // Boxed once for each time that a client comes back.
+        // Boxed once for each time that a client comes back, or cancels.
         Resume { answer: BoxFuture<'static, Response<ResumeBody<B>>> },
         Answer { response: Option<Response<ResumeBody<B>>> },
     }

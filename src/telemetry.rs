@@ -41,6 +41,10 @@ pub enum Name {
     ResumeLiveEnd,
     /// A resume was refused, by the error's code.
     ResumeRefused,
+    /// A client with the right to cancels a stream.
+    CancelAttempt,
+    /// Whether the stream is over, or was asked to end.
+    CancelResult,
     /// A client was told of events that it will never get.
     Gap,
     /// An event was too large to keep.
@@ -69,7 +73,7 @@ pub enum Name {
 
 impl Name {
     /// Every name, in order.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::ResumeIssued,
         Self::ResumeAttempt,
         Self::ResumeSuccess,
@@ -82,6 +86,8 @@ impl Name {
         Self::ResumeLiveStart,
         Self::ResumeLiveEnd,
         Self::ResumeRefused,
+        Self::CancelAttempt,
+        Self::CancelResult,
         Self::Gap,
         Self::EventOversized,
         Self::UnfinishedBlock,
@@ -112,6 +118,8 @@ impl Name {
             Self::ResumeLiveStart => "resume_live_start",
             Self::ResumeLiveEnd => "resume_live_end",
             Self::ResumeRefused => "resume_refused",
+            Self::CancelAttempt => "cancel_attempt",
+            Self::CancelResult => "cancel_result",
             Self::Gap => "gap",
             Self::EventOversized => "event_oversized",
             Self::UnfinishedBlock => "unfinished_block",
@@ -166,6 +174,14 @@ impl Telemetry {
 
     pub(crate) fn resume_refused(&self, code: &'static str) {
         report!(debug, ResumeRefused, code);
+    }
+
+    pub(crate) fn cancel_attempt(&self, request_id: RequestId) {
+        report!(debug, CancelAttempt, %request_id);
+    }
+
+    pub(crate) fn cancel_result(&self, request_id: RequestId, result: &'static str) {
+        report!(debug, CancelResult, %request_id, result);
     }
 
     pub(crate) fn partial_recovery(&self, request_id: RequestId, recovery_type: &'static str) {
@@ -294,6 +310,8 @@ mod tests {
                 "resume_live_start",
                 "resume_live_end",
                 "resume_refused",
+                "cancel_attempt",
+                "cancel_result",
                 "gap",
                 "event_oversized",
                 "unfinished_block",

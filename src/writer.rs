@@ -8,7 +8,9 @@ use crate::{
     EndStatus, NodeId, StoreOut,
     live::LiveLog,
     node::Node,
-    store::{Append, Appended, CHUNK_MAX_BYTES, CHUNK_MAX_EVENTS, Chunk, Onto, Snapshot, StoreError, Tail, Totals},
+    store::{
+        Append, Appended, CHUNK_MAX_BYTES, CHUNK_MAX_EVENTS, Chunk, Onto, Snapshot, StoreError, Tail, Totals, Touched,
+    },
     telemetry::Telemetry,
 };
 use futures_util::future::BoxFuture;
@@ -44,7 +46,7 @@ enum Flight {
     None,
     Append(BoxFuture<'static, Result<Appended, StoreError>>),
     Tail(BoxFuture<'static, Result<Option<Tail>, StoreError>>),
-    Touch(BoxFuture<'static, Result<bool, StoreError>>),
+    Touch(BoxFuture<'static, Result<Touched, StoreError>>),
 }
 
 /// What is known of the log in the store.
@@ -97,6 +99,8 @@ pub(crate) struct Writer {
     amiss: bool,
     mended_at: Option<Instant>,
     over_at: Option<Instant>,
+    /// Word was left in the store that the stream is to be stopped.
+    cancelled: bool,
     failing: bool,
     /// The store was out of reach when it last failed: once it is back, nothing is to be waited for.
     lost: bool,
@@ -138,6 +142,7 @@ impl Writer {
             amiss: false,
             mended_at: None,
             over_at: None,
+            cancelled: false,
             failing: false,
             lost: false,
         }
@@ -197,6 +202,11 @@ impl Writer {
             Footing::Fenced(status) => Some(status),
             _ => None,
         }
+    }
+
+    /// Whether somebody has left word that the stream is to be stopped.
+    pub(crate) const fn is_cancelled(&self) -> bool {
+        self.cancelled
     }
 
     /// Writes the end in this very moment, if the store can: there will not be another.
@@ -381,7 +391,7 @@ impl Writer {
             Flight::None => return Poll::Pending,
             Flight::Append(reply) => ready!(reply.as_mut().poll(cx)).map(|appended| self.appended(appended)),
             Flight::Tail(reply) => ready!(reply.as_mut().poll(cx)).map(|tail| self.looked(tail.as_ref())),
-            Flight::Touch(reply) => ready!(reply.as_mut().poll(cx)).map(|lives| self.touched(lives)),
+            Flight::Touch(reply) => ready!(reply.as_mut().poll(cx)).map(|touched| self.touched(touched)),
         };
         self.flight = Flight::None;
         match outcome {
@@ -432,6 +442,8 @@ impl Writer {
 
     /// Decides by the log's newest entry what is to be done: architecture.md, "The first append" and "Healing".
     fn looked(&mut self, tail: Option<&Tail>) {
+        // While the store was away, word may have been left: a renewal brings it.
+        self.touch_at = Instant::now();
         let sent = self.sent.last().map(|chunk| (chunk.last(), chunk.end));
         let acknowledged = (self.acked, self.end.filter(|_| self.end_stored));
         self.footing = match tail {
@@ -447,12 +459,14 @@ impl Writer {
         };
     }
 
-    fn touched(&mut self, lives: bool) {
+    fn touched(&mut self, touched: Touched) {
         self.touch_at = Instant::now() + renewal(self.node.settings.state_ttl);
-        if lives {
-            self.wrote();
-        } else {
-            self.footing = Footing::Broken;
+        match touched {
+            Touched::Lives { cancelled } => {
+                self.cancelled |= cancelled;
+                self.wrote();
+            }
+            Touched::Gone => self.footing = Footing::Broken,
         }
     }
 

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tower_resume::{
     NodeId, RequestId,
-    store::{Appended, Onto, Pushed, RedisConfig, RedisStore, Store, StoreErrorKind, Watch, conformance},
+    store::{Appended, Onto, Pushed, RedisConfig, RedisStore, Store, StoreErrorKind, Touched, Watch, conformance},
 };
 use writer::{STORED, TTL, Writer};
 
@@ -160,7 +160,7 @@ async fn a_log_that_was_flushed_is_diverged() {
     server.cli(&["FLUSHALL"]).await;
     assert_eq!(writer.write(1).await.unwrap(), Appended::Diverged);
     assert_eq!(server.cli(&["DBSIZE"]).await.int(), 0, "nothing was written");
-    assert!(!store.touch(writer.id, TTL).await.unwrap());
+    assert_eq!(store.touch(writer.id, TTL).await.unwrap(), Touched::Gone);
 }
 
 #[tokio::test]

@@ -123,6 +123,7 @@ impl LiveLog {
         }
         let wakers = if state.waits_for_store() { Vec::new() } else { state.wakers() };
         drop(state);
+        self.over.notify_waiters();
         wakers.into_iter().for_each(Waker::wake);
     }
 

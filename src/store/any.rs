@@ -1,8 +1,8 @@
 //! A store whose kind is chosen at run time.
 
 use super::{
-    Append, Appended, Ask, Counts, Desk, Expect, Health, Name, Opened, Page, Snapshot, Store, StoreError, Tail, Ttl,
-    Watch,
+    Append, Appended, Ask, Counts, Desk, Expect, Health, Name, Opened, Page, Snapshot, Store, StoreError, Tail,
+    Touched, Ttl, Watch,
 };
 use crate::{EndStatus, NodeId, RequestId};
 use bytes::Bytes;
@@ -28,7 +28,8 @@ pub(crate) trait Erased: Send + Sync + 'static {
     fn page(self: Arc<Self>, id: RequestId, after: u64) -> Reply<Option<Page>>;
     fn tail(self: Arc<Self>, id: RequestId) -> Reply<Option<Tail>>;
     fn snapshot(self: Arc<Self>, id: RequestId) -> Reply<Option<Snapshot>>;
-    fn touch(self: Arc<Self>, id: RequestId, ttl: Ttl) -> Reply<bool>;
+    fn touch(self: Arc<Self>, id: RequestId, ttl: Ttl) -> Reply<Touched>;
+    fn cancel(self: Arc<Self>, id: RequestId) -> Reply<bool>;
     fn is_watched(&self, id: RequestId) -> bool;
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch;
     fn lives(self: Arc<Self>, node: NodeId) -> Reply<bool>;
@@ -83,8 +84,12 @@ impl<S: Store> Erased for S {
         async move { Store::snapshot(&*self, id).await }.boxed()
     }
 
-    fn touch(self: Arc<Self>, id: RequestId, ttl: Ttl) -> Reply<bool> {
+    fn touch(self: Arc<Self>, id: RequestId, ttl: Ttl) -> Reply<Touched> {
         async move { Store::touch(&*self, id, ttl).await }.boxed()
+    }
+
+    fn cancel(self: Arc<Self>, id: RequestId) -> Reply<bool> {
+        async move { Store::cancel(&*self, id).await }.boxed()
     }
 
     fn is_watched(&self, id: RequestId) -> bool {
@@ -191,8 +196,12 @@ impl Store for AnyStore {
         Arc::clone(&self.0).snapshot(id)
     }
 
-    fn touch(&self, id: RequestId, ttl: Ttl) -> impl Future<Output = Result<bool, StoreError>> + Send {
+    fn touch(&self, id: RequestId, ttl: Ttl) -> impl Future<Output = Result<Touched, StoreError>> + Send {
         Arc::clone(&self.0).touch(id, ttl)
+    }
+
+    fn cancel(&self, id: RequestId) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        Arc::clone(&self.0).cancel(id)
     }
 
     fn is_watched(&self, id: RequestId) -> bool {
@@ -287,8 +296,12 @@ impl<S: Store> Store for Arc<S> {
         Store::snapshot(&**self, id)
     }
 
-    fn touch(&self, id: RequestId, ttl: Ttl) -> impl Future<Output = Result<bool, StoreError>> + Send {
+    fn touch(&self, id: RequestId, ttl: Ttl) -> impl Future<Output = Result<Touched, StoreError>> + Send {
         Store::touch(&**self, id, ttl)
+    }
+
+    fn cancel(&self, id: RequestId) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        Store::cancel(&**self, id)
     }
 
     fn is_watched(&self, id: RequestId) -> bool {

@@ -226,6 +226,18 @@ impl std::fmt::Debug for WatchGuard {
     }
 }
 
+/// What a [`touch`](Store::touch) has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// The log lives for its whole time again.
+    Lives {
+        /// Word was left that the stream is to be stopped: see [`cancel`](Store::cancel).
+        cancelled: bool,
+    },
+    /// The log is gone.
+    Gone,
+}
+
 /// Whether a store can be reached, and how often it has come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health {
@@ -251,6 +263,7 @@ pub struct Health {
 /// 8. A [`fence`](Self::fence) ends a log in one step: what lies before it counts, nothing comes after it. A log that has
 ///    an end keeps it.
 /// 9. An [`exchange`](Self::exchange) looks and writes in one step, for all nodes.
+/// 10. The word that a [`cancel`](Self::cancel) has left stays for as long as the log, also when that is written again.
 ///
 /// # Cancellation
 ///
@@ -289,8 +302,13 @@ pub trait Store: Send + Sync + 'static {
     /// The stream's snapshot, also where its log is gone by now.
     fn snapshot(&self, id: RequestId) -> impl Future<Output = Result<Option<Snapshot>, StoreError>> + Send;
 
-    /// Makes the log, and a running stream's snapshot, live for their whole time again. `false`: the log is gone.
-    fn touch(&self, id: RequestId, ttl: Ttl) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    /// Makes the log, and a running stream's snapshot, live for their whole time again; says whether word was left to
+    /// stop the stream.
+    fn touch(&self, id: RequestId, ttl: Ttl) -> impl Future<Output = Result<Touched, StoreError>> + Send;
+
+    /// Leaves word for a stream's writer that its handler is to stop: each later [`touch`](Self::touch) says so. It is for
+    /// a writer that does not hear what it is [asked](Self::ask). `false`: there is no such log, and no word was left.
+    fn cancel(&self, id: RequestId) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Whether another node follows a stream that this one writes, just now, as far as is known here: asked every few
     /// seconds while nobody reads it on this node, to learn whether the handler runs for somebody. A store that is not

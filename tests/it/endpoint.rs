@@ -10,18 +10,6 @@ use tokio::{
 use tower_resume::{ResumeLayer, store::MemoryStore};
 
 #[tokio::test]
-async fn a_request_to_cancel_is_not_taken_for_a_resume() {
-    let nodes = Nodes::start([layer()]).await;
-    let run = nodes.counted(1).await;
-    for path in ["/resume", "/stream"] {
-        let request = Request::new(nodes.addr(0), Method::DELETE, path).header("x-resume-token", run.id(1));
-        let reply = request.send().await;
-        assert_eq!((reply.status.as_u16(), reply.header("allow")), (405, Some("GET, POST")), "{path}");
-    }
-    assert!(!run.told().is_dropped());
-}
-
-#[tokio::test]
 async fn a_request_without_a_token_is_told_that_one_is_missing() {
     let nodes = Nodes::start([layer()]).await;
     for method in [Method::GET, Method::POST] {
@@ -78,7 +66,7 @@ async fn the_endpoint_knows_no_other_methods_than_those_that_resume() {
         let request = Request::new(nodes.addr(0), method.clone(), "/resume").header("x-resume-token", run.id(1));
         let reply = request.send().await;
         assert_eq!(reply.status, 405, "{method}");
-        assert!(reply.header("allow").is_some_and(|allow| allow.contains("GET")));
+        assert_eq!(reply.header("allow"), Some("GET, POST, DELETE"));
         assert_eq!(reply.header("x-resume-token"), None);
     }
 }

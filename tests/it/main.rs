@@ -33,6 +33,7 @@ mod service;
 // Section 3 and the properties.
 #[cfg(feature = "encryption")]
 mod at_rest;
+mod cancel;
 mod carriers;
 mod endpoint;
 mod errors;

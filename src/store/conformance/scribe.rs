@@ -2,7 +2,8 @@
 
 use super::promise;
 use crate::store::{
-    Append, Appended, CHUNK_MAX_EVENTS, Chunk, Onto, Opened, Page, Snapshot, Store, StreamHead, Tail, Totals, Ttl,
+    Append, Appended, CHUNK_MAX_EVENTS, Chunk, Onto, Opened, Page, Snapshot, Store, StreamHead, Tail, Totals, Touched,
+    Ttl,
 };
 use crate::{EndStatus, Eol, Event, NodeId, RequestId, Step};
 use std::{sync::Arc, time::Duration};
@@ -134,8 +135,9 @@ impl<'s, S: Store> Scribe<'s, S> {
         self.store.snapshot(self.id).await.expect("the store reads the snapshot")
     }
 
+    /// Whether the log lives.
     pub(super) async fn touch(&self, ttl: Ttl) -> bool {
-        self.store.touch(self.id, ttl).await.expect("the store renews")
+        self.store.touch(self.id, ttl).await.expect("the store renews") != Touched::Gone
     }
 
     /// Everything behind the cursor, read as a reader does: a first page, then the next ones.

@@ -1,11 +1,11 @@
-//! Ends in a writer's place, names, counts (promises 8 and 9), and who is asked.
+//! Ends in a writer's place, names, words, counts (promises 8 to 10), and who is asked.
 
 use super::{
     promise,
     scribe::{LONG, Scribe, events},
     times::until,
 };
-use crate::store::{Appended, Ask, Counts, Desk, Expect, Name, Store};
+use crate::store::{Appended, Ask, Counts, Desk, Expect, Name, Store, Touched};
 use crate::{EndStatus, RequestId};
 use bytes::Bytes;
 use std::{
@@ -16,6 +16,7 @@ use std::{
 pub(super) async fn check<S: Store>(store: &S) {
     a_fence_ends_a_log(store).await;
     names_are_exchanged(store).await;
+    word_is_left(store, store).await;
     counts_add_up(store).await;
     promise(store.lives(store.node()).await.expect("a store that is there"), true, "a node knows that it lives");
 }
@@ -23,6 +24,7 @@ pub(super) async fn check<S: Store>(store: &S) {
 pub(super) async fn check_shared<A: Store, B: Store>(one: &A, other: &B) {
     fences_of_two_nodes_are_one(one, other).await;
     one_claimant_wins(one, other).await;
+    word_is_left(one, other).await;
     until("a node that is there lives, for the others", async || {
         one.lives(other.node()).await.unwrap_or(false) && other.lives(one.node()).await.unwrap_or(false)
     })
@@ -109,6 +111,23 @@ async fn one_claimant_wins<A: Store, B: Store>(one: &A, other: &B) {
         let (a, b) = tokio::join!(one.exchange(n, e, v, t), other.exchange(m, f, w, u));
         promise(a.expect("a claim"), b.expect("a claim"), "9. of two claimants one wins, for both");
     }
+}
+
+async fn word_is_left<A: Store, B: Store>(one: &A, other: &B) {
+    let (mut scribe, beside) = (Scribe::begun(one).await, Scribe::begun(one).await);
+    let touched = async |scribe: &Scribe<'_, A>| one.touch(scribe.id, LONG).await.expect("a renewal");
+    let cancel = async |id| other.cancel(id).await.expect("word is left");
+    promise(cancel(RequestId::random()).await, false, "10. no word is left where there is no log");
+    promise(touched(&scribe).await, Touched::Lives { cancelled: false }, "10. nobody has left word yet");
+    promise(cancel(scribe.id).await, true, "10. word is left");
+    let told = Touched::Lives { cancelled: true };
+    promise(touched(&scribe).await, told, "10. a renewal tells of the word");
+    scribe.write_events(2).await;
+    promise(cancel(scribe.id).await, true, "10. the same word again");
+    promise(touched(&scribe).await, told, "10. the word stays");
+    scribe.write(&scribe.rewriting()).await;
+    promise(touched(&scribe).await, told, "10. the word stays when the log is written again");
+    promise(touched(&beside).await, Touched::Lives { cancelled: false }, "10. the word is for one stream alone");
 }
 
 async fn counts_add_up<S: Store>(store: &S) {

@@ -56,13 +56,15 @@ pub(super) struct Log {
     /// What it all takes in memory.
     room: usize,
     pub(super) counts: Counts,
+    /// Word was left to stop the stream.
+    pub(super) cancelled: bool,
     pub(super) expires: Instant,
 }
 
 impl Log {
     pub(super) const fn new(head: StreamHead, expires: Instant) -> Self {
         let counts = Counts { resumes: 0, recovered: 0 };
-        Self { head, kept: VecDeque::new(), room: LOG_ROOM, counts, expires }
+        Self { head, kept: VecDeque::new(), room: LOG_ROOM, counts, cancelled: false, expires }
     }
 
     pub(super) const fn room(&self) -> usize {

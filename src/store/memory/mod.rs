@@ -12,7 +12,7 @@ mod tests;
 
 use super::{
     Append, Appended, Ask, Counts, Desk, Expect, Health, Name, Opened, Page, Snapshot, Store, StoreError,
-    StoreErrorKind, Tail, Ttl, Watch, WatchGuard, desk::Desks,
+    StoreErrorKind, Tail, Touched, Ttl, Watch, WatchGuard, desk::Desks,
 };
 use crate::{EndStatus, NodeId, RequestId};
 use bytes::Bytes;
@@ -198,14 +198,18 @@ impl Store for MemoryStore {
         Ok(self.0.lock().snapshot(&id, now))
     }
 
-    async fn touch(&self, id: RequestId, ttl: Ttl) -> Result<bool, StoreError> {
+    async fn touch(&self, id: RequestId, ttl: Ttl) -> Result<Touched, StoreError> {
         let now = Instant::now();
         let mut trash = Trash::new();
         let mut state = self.0.lock();
         let due = state.next_due();
-        let lives = state.touch(&id, ttl, now, &mut trash);
+        let touched = state.touch(&id, ttl, now, &mut trash);
         self.0.changed(state, due, now, &mut trash);
-        Ok(lives)
+        Ok(touched)
+    }
+
+    async fn cancel(&self, id: RequestId) -> Result<bool, StoreError> {
+        Ok(self.0.lock().cancel(&id, Instant::now()))
     }
 
     fn is_watched(&self, id: RequestId) -> bool {

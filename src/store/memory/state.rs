@@ -1,7 +1,9 @@
 //! Everything that a memory store holds, behind its one lock.
 
 use super::log::{self, Log, Verdict};
-use crate::store::{Append, Appended, Chunk, Counts, Onto, Opened, Pushed, Snapshot, StoreError, StoreErrorKind, Ttl};
+use crate::store::{
+    Append, Appended, Chunk, Counts, Onto, Opened, Pushed, Snapshot, StoreError, StoreErrorKind, Touched, Ttl,
+};
 use crate::{EndStatus, NodeId, RequestId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -170,6 +172,10 @@ impl State {
         self.streams.get(id)?.log.as_ref().filter(|log| log.expires > now)
     }
 
+    fn log_mut(&mut self, id: &RequestId, now: Instant) -> Option<&mut Log> {
+        self.streams.get_mut(id)?.log.as_mut().filter(|log| log.expires > now)
+    }
+
     pub(super) fn open(&self, id: &RequestId, after: u64, now: Instant) -> Option<Opened> {
         self.log(id, now)?.open(after)
     }
@@ -200,7 +206,7 @@ impl State {
     }
 
     pub(super) fn count(&mut self, id: &RequestId, known: Counts, more: Counts, now: Instant) -> Counts {
-        match self.streams.get_mut(id).and_then(|stream| stream.log.as_mut()).filter(|log| log.expires > now) {
+        match self.log_mut(id, now) {
             Some(log) => {
                 log.counts = log.counts.max(known) + more;
                 log.counts
@@ -209,16 +215,23 @@ impl State {
         }
     }
 
-    pub(super) fn touch(&mut self, id: &RequestId, ttl: Ttl, now: Instant, trash: &mut Trash) -> bool {
-        let Some(stream) = self.streams.get_mut(id) else { return false };
+    /// Leaves word that the stream is to be stopped.
+    pub(super) fn cancel(&mut self, id: &RequestId, now: Instant) -> bool {
+        let log = self.log_mut(id, now);
+        log.map(|log| log.cancelled = true).is_some()
+    }
+
+    pub(super) fn touch(&mut self, id: &RequestId, ttl: Ttl, now: Instant, trash: &mut Trash) -> Touched {
+        let Some(stream) = self.streams.get_mut(id) else { return Touched::Gone };
         stream.expire(now, &mut self.books, trash);
-        let Some(log) = &mut stream.log else { return false };
+        let Some(log) = &mut stream.log else { return Touched::Gone };
         log.expires = later(now, ttl.log);
+        let cancelled = log.cancelled;
         if let (None, Some(kept)) = (log.end(), &mut stream.snapshot) {
             kept.expires = log.expires;
         }
         stream.set_due(*id, &mut self.books);
-        true
+        Touched::Lives { cancelled }
     }
 
     /// Registers a watcher. It has to look at once where the log has gone on behind `after` already.
@@ -306,10 +319,10 @@ impl Stream {
         let Append { id, onto, mut chunks, trim_below, snapshot, ttl } = append;
         let expires = later(now, ttl.log);
         if let Onto::Nothing(head) | Onto::Anything(head) = onto {
-            let counts = self.log.as_ref().map(|log| log.counts).unwrap_or_default();
+            let (counts, cancelled) = self.log.as_ref().map(|log| (log.counts, log.cancelled)).unwrap_or_default();
             self.drop_log(books, trash);
             let log = self.log.insert(Log::new(head, expires));
-            log.counts = counts;
+            (log.counts, log.cancelled) = (counts, cancelled);
             books.bytes += log.room();
         }
         let Some(log) = &mut self.log else { return };

@@ -8,6 +8,8 @@ use tokio::time::{advance, sleep};
 
 const TTL: Ttl = Ttl { log: Duration::from_secs(900), snapshot: Duration::from_secs(60) };
 
+const LIVES: Touched = Touched::Lives { cancelled: false };
+
 fn head(store: &MemoryStore) -> StreamHead {
     StreamHead { node: store.node(), started_at: 1, correlation_id: None, comments: false }
 }
@@ -94,7 +96,7 @@ async fn memory_is_given_back_with_no_request_coming() {
     assert!(store.0.lock().bytes() > 1_600_000);
     sleep(TTL.log - Duration::from_secs(1)).await;
     assert!(is_there(&store, ids[0]).await);
-    assert!(store.touch(ids[0], TTL).await.unwrap());
+    assert_eq!(store.touch(ids[0], TTL).await.unwrap(), LIVES);
     sleep(Duration::from_secs(2)).await;
     assert!(store.0.lock().bytes() < 10_000, "what was not touched is gone");
     assert!(is_there(&store, ids[0]).await);
@@ -129,7 +131,7 @@ async fn an_expired_log_is_gone_at_the_moment_though_nobody_has_given_it_back() 
     assert!(!is_there(&store, id).await);
     assert!(store.open(id, 0).await.unwrap().is_none());
     assert!(store.page(id, 0).await.unwrap().is_none());
-    assert!(!store.touch(id, TTL).await.unwrap());
+    assert_eq!(store.touch(id, TTL).await.unwrap(), Touched::Gone);
 }
 
 #[tokio::test(start_paused = true)]
@@ -182,12 +184,12 @@ async fn a_touch_renews_the_snapshot_of_a_running_stream_only() {
         .await;
     for _ in 0..3 {
         sleep(TTL.log * 2 / 3).await;
-        assert!(store.touch(id, TTL).await.unwrap());
+        assert_eq!(store.touch(id, TTL).await.unwrap(), LIVES);
     }
     assert!(store.snapshot(id).await.unwrap().is_some());
     stored(&store, append(id, Onto::Seq(1), end(&store, 2))).await;
     sleep(TTL.snapshot / 2).await;
-    assert!(store.touch(id, TTL).await.unwrap());
+    assert_eq!(store.touch(id, TTL).await.unwrap(), LIVES);
     assert!(store.snapshot(id).await.unwrap().is_some());
     sleep(TTL.snapshot / 2).await;
     assert!(store.snapshot(id).await.unwrap().is_none(), "it lives from the stream's end on");

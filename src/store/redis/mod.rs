@@ -8,7 +8,7 @@
 //! | `pulse` | whether Redis is there |
 //! | `keys`, `entry`, `record`, `fault` | what keys, entries, other values and errors look like |
 //! | `append`, `read` | writing and reading a log |
-//! | `steer` | ending other nodes' logs, names, counts |
+//! | `steer` | ending and cancelling other nodes' logs, names, counts |
 //! | `lease` | which nodes live |
 //! | `inbox`, `frame`, `writes`, `follows`, `asks` | what nodes tell and ask each other; who wants what |
 
@@ -40,15 +40,14 @@ pub use config::RedisConfig;
 
 use super::{
     Append, Appended, Ask, Counts, Desk, Expect, Health, Name, Onto, Opened, Page, Snapshot, Store, StoreError,
-    StoreErrorKind, Tail, Ttl, Watch, desk::Desks, pack::Packing,
+    StoreErrorKind, Tail, Touched, Ttl, Watch, desk::Desks, pack::Packing,
 };
 use crate::{EndStatus, NodeId, RequestId};
 use append::Outcome;
 use bytes::Bytes;
 use cluster::Cluster;
 use config::Target;
-use fault::fault;
-use fred::types::Value;
+use fault::{corrupt, fault};
 use inbox::{Inbox, Post};
 use keys::Keys;
 use line::{Line, Route};
@@ -218,11 +217,16 @@ impl Inner {
         Ok(Appended::Stored { watched: !inboxes.is_empty() })
     }
 
-    async fn touch(&self, id: RequestId, ttl: Ttl) -> Result<bool, StoreError> {
+    async fn touch(&self, id: RequestId, ttl: Ttl) -> Result<Touched, StoreError> {
         let args = vec![self.keys.log(id), self.keys.meta(id), self.keys.snap(id), append::time(ttl.log)];
-        let there = self.appends.eval(TOUCH, 3, args).await.map_err(|error| fault(&error))?;
+        let found = self.appends.eval(TOUCH, 3, args).await.map_err(|error| fault(&error))?;
         self.writes.touched(id, ttl.log);
-        Ok(there == Value::Integer(1))
+        match found.as_bytes() {
+            Some(b"lives") => Ok(Touched::Lives { cancelled: false }),
+            Some(b"cancelled") => Ok(Touched::Lives { cancelled: true }),
+            Some(b"gone") => Ok(Touched::Gone),
+            _ => Err(corrupt("an unexpected reply")),
+        }
     }
 }
 
@@ -309,8 +313,12 @@ impl Store for RedisStore {
         self.0.reader.snapshot(id)
     }
 
-    fn touch(&self, id: RequestId, ttl: Ttl) -> impl Future<Output = Result<bool, StoreError>> + Send {
+    fn touch(&self, id: RequestId, ttl: Ttl) -> impl Future<Output = Result<Touched, StoreError>> + Send {
         self.0.touch(id, ttl)
+    }
+
+    fn cancel(&self, id: RequestId) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        steer::cancel(&self.0.appends, &self.0.keys, id)
     }
 
     fn is_watched(&self, id: RequestId) -> bool {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 const FENCE: &str = include_str!("fence.lua");
 const EXCHANGE: &str = include_str!("exchange.lua");
+const CANCEL: &str = include_str!("cancel.lua");
 const COUNT: &str = include_str!("count.lua");
 
 /// How often a log that goes on while it is being ended is looked at again.
@@ -53,6 +54,12 @@ pub(super) async fn fence(
         }
     }
     Err(StoreError::new(StoreErrorKind::Unavailable, "the log goes on while it is being ended"))
+}
+
+/// Leaves word for a log's writer; whether there is a log.
+pub(super) async fn cancel(line: &Line, keys: &Keys, id: RequestId) -> Result<bool, StoreError> {
+    let there = line.eval(CANCEL, 2, vec![keys.log(id), keys.meta(id)]).await.map_err(|error| fault(&error))?;
+    Ok(there == Value::Integer(1))
 }
 
 pub(super) async fn lookup(line: &Line, keys: &Keys, name: Name) -> Result<Option<Bytes>, StoreError> {

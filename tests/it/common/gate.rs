@@ -13,7 +13,7 @@ use tower_resume::{
     EndStatus, NodeId, RequestId,
     store::{
         Append, Appended, Ask, Counts, Desk, Expect, Health, MemoryStore, Name, Onto, Opened, Page, Snapshot, Store,
-        StoreError, StoreErrorKind, Tail, Ttl, Watch,
+        StoreError, StoreErrorKind, Tail, Touched, Ttl, Watch,
     },
 };
 
@@ -123,8 +123,12 @@ impl Store for Gate {
         Store::snapshot(&self.0.store, id).await
     }
 
-    async fn touch(&self, id: RequestId, ttl: Ttl) -> Result<bool, StoreError> {
+    async fn touch(&self, id: RequestId, ttl: Ttl) -> Result<Touched, StoreError> {
         Store::touch(&self.0.store, id, ttl).await
+    }
+
+    async fn cancel(&self, id: RequestId) -> Result<bool, StoreError> {
+        Store::cancel(&self.0.store, id).await
     }
 
     fn watch(&self, id: RequestId, writer: NodeId, after: u64) -> Watch {

@@ -14,7 +14,7 @@ use tower_resume::{
     EndStatus, NodeId, RequestId,
     store::{
         Append, Appended, Ask, Counts, Desk, Expect, Health, MemoryStore, Name, Opened, Page, Snapshot, Store,
-        StoreError, StoreErrorKind, Tail, Ttl, Watch,
+        StoreError, StoreErrorKind, Tail, Touched, Ttl, Watch,
     },
 };
 
@@ -26,6 +26,8 @@ pub struct Switch {
     shared: bool,
     down: Arc<AtomicBool>,
     full: Arc<AtomicBool>,
+    deaf: Arc<AtomicBool>,
+    ignorant: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
     dead: Arc<Mutex<HashSet<NodeId>>>,
     answers: Arc<AtomicBool>,
@@ -41,6 +43,8 @@ impl Switch {
             shared: false,
             down: Arc::default(),
             full: Arc::default(),
+            deaf: Arc::default(),
+            ignorant: Arc::default(),
             asked: Arc::default(),
             dead: Arc::default(),
             answers: Arc::default(),
@@ -81,6 +85,16 @@ impl Switch {
     pub fn misses_lease(&self, other: &Self) {
         self.misses(other, true);
         self.answers.store(true, Ordering::SeqCst);
+    }
+
+    /// Other nodes give no answer any more.
+    pub fn set_deaf(&self, deaf: bool) {
+        self.deaf.store(deaf, Ordering::SeqCst);
+    }
+
+    /// Other nodes answer that they know no stream.
+    pub fn set_ignorant(&self, ignorant: bool) {
+        self.ignorant.store(ignorant, Ordering::SeqCst);
     }
 
     /// How often it was asked to write.
@@ -141,8 +155,12 @@ impl Store for Switch {
         Store::snapshot(self.ask()?, id).await
     }
 
-    async fn touch(&self, id: RequestId, ttl: Ttl) -> Result<bool, StoreError> {
+    async fn touch(&self, id: RequestId, ttl: Ttl) -> Result<Touched, StoreError> {
         Store::touch(self.write()?, id, ttl).await
+    }
+
+    async fn cancel(&self, id: RequestId) -> Result<bool, StoreError> {
+        Store::cancel(self.ask()?, id).await
     }
 
     fn is_watched(&self, id: RequestId) -> bool {
@@ -169,10 +187,12 @@ impl Store for Switch {
     }
 
     async fn ask(&self, node: NodeId, id: RequestId, ask: Ask) -> Result<bool, StoreError> {
-        if self.dead.lock().unwrap().contains(&node) && !self.answers.load(Ordering::SeqCst) {
+        let deaf = self.deaf.load(Ordering::SeqCst);
+        if deaf || self.dead.lock().unwrap().contains(&node) && !self.answers.load(Ordering::SeqCst) {
             return Err(StoreError::new(StoreErrorKind::Unavailable, "no answer"));
         }
-        Store::ask(self.ask()?, node, id, ask).await
+        let store = self.ask()?;
+        Ok(!self.ignorant.load(Ordering::SeqCst) && Store::ask(store, node, id, ask).await?)
     }
 
     fn serve(&self, desk: Weak<dyn Desk>) {
