@@ -109,6 +109,20 @@ async fn a_draft_that_fails_ends_as_an_error_and_its_snapshot_says_so() {
 }
 
 #[tokio::test]
+async fn a_draft_is_cancelled_by_its_token_at_the_resume_path() {
+    let pace = Pace::every(Duration::from_secs(3600));
+    let app = resumable(router(Settings { pace, ..Settings::default() }), layer());
+    let response = app.clone().oneshot(start(&json!({ "brief": BRIEF }))).await.unwrap();
+    let token = response.headers()["x-resume-token"].to_str().unwrap().to_owned();
+    let delete = Request::delete(RESUME_PATH).header("x-resume-token", &token).body(Body::empty()).unwrap();
+    let (status, _, text) = call(&app, delete).await;
+    assert_eq!((status, &*text), (StatusCode::NO_CONTENT, ""));
+    let text = response.into_body().collect().await.unwrap().to_bytes();
+    let events = events(std::str::from_utf8(&text).unwrap());
+    assert_eq!(events.last().unwrap().1["status"], "cancelled");
+}
+
+#[tokio::test]
 async fn errors_come_in_the_applications_envelope() {
     let app = app(layer());
     let (status, headers, text) = call(&app, Request::post(RESUME_PATH).body(Body::empty()).unwrap()).await;

@@ -1,6 +1,7 @@
 //! What operators are told, by names and typed fields that are frozen; and what nobody is ever told.
 
-use crate::common::{Logs, Nodes, Run, layer, pass};
+use crate::common::{Logs, Nodes, Request, Run, layer, pass};
+use http::Method;
 use std::{num::NonZeroUsize, time::Duration};
 use tower_resume::{Class, EventView, Step, telemetry::Name};
 use tracing::Level;
@@ -95,6 +96,23 @@ async fn trimming_gaps_and_snapshots_are_told() {
     assert_eq!(told(&logs, Name::SnapshotCreated), [fields(&run, ["seq=4", "status=complete"])]);
     nodes.resume(0, run.id(0)).send().await.rest().await;
     assert_eq!(told(&logs, Name::PartialRecovery), [fields(&run, ["recovery_type=snapshot"])]);
+}
+
+#[tokio::test]
+async fn a_cancel_is_told_with_its_result_and_never_by_its_token() {
+    let logs = Logs::new();
+    let nodes = Nodes::start([layer()]).await;
+    let run = nodes.counted(1).await;
+    let cancel = |token: &str| Request::new(nodes.addr(0), Method::DELETE, "/resume").header("x-resume-token", token);
+    assert_eq!(cancel(run.id(1)).send().await.status, 204);
+    assert_eq!(cancel("rubbish").send().await.status, 400);
+    assert_eq!(told(&logs, Name::CancelAttempt), [fields(&run, [])]);
+    assert_eq!(told(&logs, Name::CancelResult), [fields(&run, ["result=ended"])]);
+    assert_eq!(told(&logs, Name::ResumeRefused), [["code=malformed_token"]]);
+    assert_eq!(told(&logs, Name::StreamEnded), [fields(&run, ["status=cancelled", "events=1"])]);
+    for line in logs.all() {
+        assert!(!line.contains(run.id(1)), "{line}");
+    }
 }
 
 #[tokio::test]

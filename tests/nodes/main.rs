@@ -20,6 +20,7 @@ mod common;
 #[path = "../redis_server/mod.rs"]
 mod redis_server;
 
+mod cancel;
 mod dead;
 mod herd;
 mod node;
