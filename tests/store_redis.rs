@@ -9,13 +9,21 @@
     reason = "test code"
 )]
 
+#[path = "store_redis/cluster.rs"]
+mod cluster;
 #[cfg(feature = "compression")]
 #[path = "store_redis/packing.rs"]
 mod packing;
+#[path = "redis_server/cluster.rs"]
+mod redis_cluster;
 mod redis_server;
 #[cfg(feature = "encryption")]
 #[path = "store_redis/sealing.rs"]
 mod sealing;
+#[path = "store_redis/sentinel.rs"]
+mod sentinel;
+#[path = "redis_server/sentinel.rs"]
+mod sentinels;
 #[path = "redis_server/writer.rs"]
 mod writer;
 
@@ -29,7 +37,7 @@ use tower_resume::{
 use writer::{STORED, TTL, Writer};
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn connected(server: &RedisServer) -> RedisStore {
     let store = RedisStore::connect(&server.url()).unwrap();

@@ -89,8 +89,12 @@ pub struct Load {
 
 impl Load {
     pub fn new(scene: &Scene, shape: Shape) -> Self {
-        let nodes = [scene.nodes[0].addr, scene.nodes[1].addr];
-        let doors = [scene.doors[0].addr, scene.doors[1].addr];
+        Self::over([0, 1].map(|at: usize| (scene.nodes[at].addr, scene.doors[at].addr)), shape)
+    }
+
+    /// Over two nodes, each with the door that roaming clients take to it.
+    pub fn over(nodes: [(SocketAddr, SocketAddr); 2], shape: Shape) -> Self {
+        let (nodes, doors) = (nodes.map(|(node, _)| node), nodes.map(|(_, door)| door));
         Self { shape, nodes, doors, streams: Vec::new(), clients: Vec::new(), recover: None }
     }
 

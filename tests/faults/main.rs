@@ -20,15 +20,22 @@
 mod common;
 #[path = "../nodes/node.rs"]
 mod node;
+#[path = "../redis_server/cluster.rs"]
+mod redis_cluster;
 #[path = "../redis_server/mod.rs"]
 mod redis_server;
+#[path = "../redis_server/sentinel.rs"]
+mod sentinels;
 
 mod client;
+mod cluster;
 mod dead_node;
+mod fleet;
 mod ledger;
 mod load;
 mod logs;
 mod proxy;
 mod row;
 mod scene;
+mod sentinel;
 mod sick_store;

@@ -12,12 +12,20 @@ use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
     process::{Child, Command},
+    sync::Semaphore,
     task::JoinHandle,
     time::{sleep, timeout},
 };
 
+/// Names the server that is tested with, in place of `redis-server`: `valkey-server`, say.
+const BINARY: &str = "TOWER_RESUME_TEST_REDIS_SERVER";
+
 /// How long the server may take for anything.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The clusters and groups of replicas that a test binary runs at a time: with more of them on few cores, one may take
+/// another for dead.
+pub(crate) static ROOM: Semaphore = Semaphore::const_new(2);
 
 /// A `redis-server` process.
 pub(crate) struct RedisServer {
@@ -25,6 +33,7 @@ pub(crate) struct RedisServer {
     port: u16,
     dir: PathBuf,
     args: Vec<String>,
+    sentinel: bool,
 }
 
 /// What Redis answers.
@@ -69,17 +78,20 @@ impl RedisServer {
 
     /// The same with further arguments for `redis-server`.
     pub(crate) async fn start_with(args: &[&str]) -> Option<Self> {
-        let mut server = Self::reserved(args).await;
+        Self::reserved(args).await.started().await
+    }
+
+    async fn started(mut self) -> Option<Self> {
         // Another process may take the port in between: then the next one.
         for _ in 0..5 {
-            if !server.launch().await {
+            if !self.launch().await {
                 return None;
             }
-            if server.answers().await {
-                return Some(server);
+            if self.answers().await {
+                return Some(self);
             }
-            server.kill().await;
-            server.port = free_port().await;
+            self.kill().await;
+            self.port = free_port().await;
         }
         panic!("redis-server does not answer");
     }
@@ -89,15 +101,30 @@ impl RedisServer {
         let port = free_port().await;
         let dir = std::env::temp_dir().join(format!("tower-resume-redis-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&dir).expect("a directory for redis");
-        Self { child: None, port, dir, args: args.iter().map(ToString::to_string).collect() }
+        Self { child: None, port, dir, args: args.iter().map(ToString::to_string).collect(), sentinel: false }
+    }
+
+    /// One that watches over others.
+    pub(crate) async fn start_sentinel() -> Option<Self> {
+        let mut server = Self::reserved(&[]).await;
+        server.sentinel = true;
+        server.started().await
     }
 
     /// Whether the process could be started.
     async fn launch(&mut self) -> bool {
         let port = self.port.to_string();
-        let mut command = Command::new("redis-server");
-        command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]);
-        command.arg(&self.dir).args(&self.args);
+        let mut command = Command::new(std::env::var_os(BINARY).unwrap_or_else(|| "redis-server".into()));
+        if self.sentinel {
+            // It keeps what it learns in its configuration.
+            let config = self.dir.join("sentinel.conf");
+            std::fs::write(&config, "").expect("a configuration");
+            command.arg(config).args(["--sentinel", "--port", &port, "--bind", "127.0.0.1"]);
+        } else {
+            command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]);
+            command.arg(&self.dir);
+        }
+        command.args(&self.args);
         match command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn() {
             Ok(child) => {
                 self.child = Some(child);
@@ -167,6 +194,18 @@ impl RedisServer {
         signal("-CONT", self.child.as_ref().expect("a server that runs")).await;
     }
 
+    /// Cuts its replicas off: they stay behind with what they have, for as long as it lives. Clients that are connected
+    /// notice nothing, and no other command can be sent to it.
+    pub(crate) async fn cut_off_replicas(&self) {
+        self.cli(&["CONFIG", "SET", "requirepass", "nobody-knows"]).await;
+        self.ask_all(&[&["AUTH", "nobody-knows"], &["CLIENT", "KILL", "TYPE", "replica"]]).await.expect("an answer");
+    }
+
+    /// Lets them in again.
+    pub(crate) async fn let_in_replicas(&self) {
+        self.ask_all(&[&["AUTH", "nobody-knows"], &["CONFIG", "SET", "requirepass", ""]]).await.expect("an answer");
+    }
+
     /// Sends one command over a connection of its own.
     pub(crate) async fn cli(&self, command: &[&str]) -> Reply {
         match self.ask(command).await {
@@ -225,15 +264,24 @@ impl RedisServer {
         self.cli(&["CONFIG", "RESETSTAT"]).await;
     }
 
-    async fn ask(&self, command: &[&str]) -> std::io::Result<Reply> {
+    pub(crate) async fn ask(&self, command: &[&str]) -> std::io::Result<Reply> {
+        self.ask_all(&[command]).await
+    }
+
+    /// Sends commands over one connection; the last one's answer.
+    async fn ask_all(&self, commands: &[&[&str]]) -> std::io::Result<Reply> {
         let asked = async {
             let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.port)).await?);
-            let mut request = format!("*{}\r\n", command.len());
-            for word in command {
-                request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+            let mut last = Reply::Nil;
+            for command in commands {
+                let mut request = format!("*{}\r\n", command.len());
+                for word in *command {
+                    request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+                }
+                stream.write_all(request.as_bytes()).await?;
+                last = read_reply(&mut stream).await?;
             }
-            stream.write_all(request.as_bytes()).await?;
-            read_reply(&mut stream).await
+            Ok(last)
         };
         timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
     }
@@ -274,7 +322,7 @@ pub(crate) async fn signal(signal: &str, child: &Child) {
     assert!(status.success(), "kill {signal} {id}: {status}");
 }
 
-async fn free_port() -> u16 {
+pub(crate) async fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).await.and_then(|socket| socket.local_addr()).expect("a free port").port()
 }
 

@@ -20,13 +20,27 @@ pub(crate) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(crate) async fn begun(store: &'a RedisStore) -> Self {
+    pub(crate) fn new(store: &'a RedisStore) -> Self {
         let id = RequestId::from_bytes(fastrand::u128(..).to_be_bytes());
-        let mut writer = Self { store, id, log: Vec::new(), lines: Bytes::from_static(b"data: x\n") };
-        let begin = writer.chunk(0, None);
-        assert_eq!(writer.send(Onto::Nothing(writer.head()), vec![begin.clone()]).await.unwrap(), STORED);
-        writer.log.push(begin);
+        Self { store, id, log: Vec::new(), lines: Bytes::from_static(b"data: x\n") }
+    }
+
+    pub(crate) async fn begun(store: &'a RedisStore) -> Self {
+        let mut writer = Self::new(store);
+        writer.begin().await.unwrap();
         writer
+    }
+
+    pub(crate) async fn begin(&mut self) -> Result<(), StoreError> {
+        let begin = self.chunk(0, None);
+        assert_eq!(self.send(Onto::Nothing(self.head()), vec![begin.clone()]).await?, STORED);
+        self.log.push(begin);
+        Ok(())
+    }
+
+    /// What an append comes to behind its end.
+    pub(crate) fn fenced(&self) -> Appended {
+        Appended::Fenced(self.log.last().and_then(|chunk| chunk.end).expect("an end"))
     }
 
     pub(crate) fn head(&self) -> StreamHead {

@@ -22,6 +22,8 @@ use tracing::debug;
 const LEASE: Duration = Duration::from_secs(9);
 /// How often it is renewed, for all streams of the node at once.
 const RENEW_EVERY: Duration = Duration::from_secs(2);
+/// How soon it is tried again where that has failed: on a cluster, the node that has it may be away.
+const RENEW_AGAIN: Duration = Duration::from_millis(250);
 /// How long an answer about another node's lease is good for all who ask: many streams run on few nodes.
 const FRESH: Duration = Duration::from_millis(500);
 /// The most nodes that are remembered.
@@ -35,6 +37,7 @@ pub(super) async fn hold(line: Line, key: Value, pulse: std::sync::Arc<Pulse>) {
     let mut health = pulse.subscribe();
     let mut held = false;
     loop {
+        let mut pause = RENEW_EVERY;
         if pulse.is_up() {
             let args = vec![key.clone(), text("1"), text("PX"), time(LEASE), text("GET")];
             match line.call("SET", args).await {
@@ -43,12 +46,15 @@ pub(super) async fn hold(line: Line, key: Value, pulse: std::sync::Arc<Pulse>) {
                     pulse.count_epoch();
                 }
                 Ok(_) => held = true,
-                Err(error) => debug!(error = %fault(&error), "the lease of this node was not renewed"),
+                Err(error) => {
+                    debug!(error = %fault(&error), "the lease of this node was not renewed");
+                    pause = RENEW_AGAIN;
+                }
             }
         }
         health.mark_unchanged();
         tokio::select! {
-            () = sleep(RENEW_EVERY) => {}
+            () = sleep(pause) => {}
             changed = health.changed() => if changed.is_err() { return },
         }
     }
