@@ -188,6 +188,17 @@ impl<S> ResumeLayer<S> {
         self.set(|settings| settings.durability = durability)
     }
 
+    /// How many replicas of Redis have to hold an event, too, before a client sees it, with [`Durability::Stored`].
+    /// Defaults to 0.
+    ///
+    /// It is Redis' `WAIT`, whose own limit it has: a replica that lacks the event may still be promoted in place of
+    /// one that has it. So it narrows the window in which the loss of the primary loses an event, and does not close
+    /// it. While there are fewer replicas the store counts as out. Clients on other nodes, which read what the primary
+    /// has, may see an event a moment before the replicas hold it. The memory store has no copies, and this does nothing.
+    pub fn min_replicas(self, replicas: u32) -> Self {
+        self.set(|settings| settings.min_replicas = replicas)
+    }
+
     /// What becomes of a response that has waited for the store for too long, with [`Durability::Stored`]. Defaults to
     /// [`StoreOut::Cut`].
     pub fn store_out(self, then: StoreOut) -> Self {

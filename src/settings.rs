@@ -105,6 +105,7 @@ pub(crate) struct Settings {
     pub(crate) durability: Durability,
     pub(crate) store_out: StoreOut,
     pub(crate) store_patience: Duration,
+    pub(crate) min_replicas: u32,
     pub(crate) max_streams: usize,
     pub(crate) max_principal_streams: usize,
     pub(crate) max_node_bytes: usize,
@@ -143,6 +144,7 @@ impl Default for Settings {
             durability: Durability::default(),
             store_out: StoreOut::default(),
             store_patience: DEFAULT_STORE_PATIENCE,
+            min_replicas: 0,
             max_streams: DEFAULT_MAX_STREAMS,
             max_principal_streams: DEFAULT_MAX_PRINCIPAL_STREAMS,
             max_node_bytes: DEFAULT_MAX_NODE_BYTES,
@@ -173,6 +175,11 @@ impl Settings {
     /// Whether an event waits for the store.
     pub(crate) fn is_stored(&self) -> bool {
         self.durability == Durability::Stored
+    }
+
+    /// How many copies have to hold an event before a client sees it.
+    pub(crate) fn replicas(&self) -> u32 {
+        if self.is_stored() { self.min_replicas } else { 0 }
     }
 
     /// The longest that a silent reader waits before it looks what the silence is about.

@@ -60,6 +60,8 @@ enum Footing {
     Unsure,
     /// It ends with what was acknowledged, and `sent` is to be sent again as it was.
     Resend,
+    /// It ends with `sent`, but how many copies hold that is not known: ask again.
+    Unconfirmed,
     /// It is gone or has diverged: write it again, whole.
     Broken,
     /// Somebody else has ended it, like this. Nothing more can be written.
@@ -272,7 +274,8 @@ impl Writer {
             Footing::New => self.append(Onto::Nothing(self.log.head.clone())),
             Footing::Broken => self.append(Onto::Anything(self.log.head.clone())),
             Footing::Unsure => self.flight = Flight::Tail(Arc::clone(&self.node.store).tail(self.log.id)),
-            Footing::Resend => self.send(Onto::Seq(self.acked)),
+            Footing::Unconfirmed if self.rewriting => self.send(Onto::Anything(self.log.head.clone())),
+            Footing::Resend | Footing::Unconfirmed => self.send(Onto::Seq(self.acked)),
             Footing::Firm if self.is_due(now) => self.append(Onto::Seq(self.acked)),
             Footing::Firm if now >= self.touch_at && !self.end_stored => {
                 let ttl = self.node.settings.ttl();
@@ -380,6 +383,7 @@ impl Writer {
                 .cloned()
                 .filter(|_| !self.sent_snapshot || self.footing != Footing::Firm),
             ttl: self.node.settings.ttl(),
+            replicas: self.node.settings.replicas(),
         };
         self.sent_snapshot = true;
         self.flight = Flight::Append(Arc::clone(&self.node.store).append(append));
@@ -452,6 +456,10 @@ impl Writer {
                 return self.fenced(tail.end.unwrap_or(EndStatus::Interrupted));
             }
             Some(tail) if tail.writer != self.me => Footing::Broken,
+            // That the log has it says nothing of its copies.
+            Some(tail) if sent == Some((tail.last, tail.end)) && self.node.settings.replicas() > 0 => {
+                Footing::Unconfirmed
+            }
             Some(tail) if sent == Some((tail.last, tail.end)) => return self.acknowledge(),
             Some(tail) if (tail.last, tail.end) == acknowledged && sent.is_some() && !self.rewriting => Footing::Resend,
             Some(tail) if (tail.last, tail.end) == acknowledged && sent.is_none() => Footing::Firm,
@@ -489,7 +497,7 @@ impl Writer {
         }
         self.lost = !self.node.store_is_up();
         // What was asked may have been done, so the log's end is looked at before anything is sent again.
-        if matches!(self.footing, Footing::New | Footing::Firm | Footing::Resend | Footing::Broken) {
+        if !matches!(self.footing, Footing::Fenced(_)) {
             self.footing = Footing::Unsure;
         }
         let jitter = self.backoff.mul_f64(0.5 + fastrand::f64());

@@ -106,6 +106,9 @@ pub struct Append {
     pub snapshot: Option<Snapshot>,
     /// How long it is all kept.
     pub ttl: Ttl,
+    /// How many copies have to hold it, beside the store's own, before it is [`Appended::Stored`]; mostly none. A store
+    /// that keeps no copies has nothing to wait for.
+    pub replicas: u32,
 }
 
 /// What became of an append.
@@ -264,6 +267,9 @@ pub struct Health {
 ///    an end keeps it.
 /// 9. An [`exchange`](Self::exchange) looks and writes in one step, for all nodes.
 /// 10. The word that a [`cancel`](Self::cancel) has left stays for as long as the log, also when that is written again.
+/// 11. An append that asks for [`replicas`](Append::replicas) is stored once as many hold it. Where they do not within
+///     about half a second it fails as [`StoreErrorKind::Unavailable`], and the log may have it all the same. Sent
+///     again, it is stored once they do: that the log has it already says nothing of them.
 ///
 /// # Cancellation
 ///

@@ -374,7 +374,8 @@ async fn fence<S: Store>(store: &S, id: &str, last: u64) {
     };
     let ttl = Ttl { log: 900 * SECOND, snapshot: 60 * SECOND };
     let id = RequestId::parse(id).unwrap();
-    let append = Append { id, onto: Onto::Seq(last), chunks: vec![chunk], trim_below: 0, snapshot: None, ttl };
+    let append =
+        Append { id, onto: Onto::Seq(last), chunks: vec![chunk], trim_below: 0, snapshot: None, ttl, replicas: 0 };
     assert!(matches!(store.append(append).await.unwrap(), Appended::Stored { .. }));
 }
 
@@ -419,6 +420,34 @@ async fn fenced_where_it_may_relax_its_own_clients_get_the_whole_stream() {
     told.end();
     for reply in [&mut reply, &mut second] {
         assert_eq!(reply.phase("end").await["status"], "complete");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_the_log_has_an_event_is_no_proof_that_its_copies_do() {
+    for (appends, what) in [(0, "the beginning"), (1, "an event")] {
+        let (gate, handler) = (Gate::new(), Handler::new());
+        let app = handler.router().layer(stored(gate.clone()).min_replicas(2));
+        let mut reply = call(app, get_stream()).await;
+        reply.phase("open").await;
+        let told = handler.told().await;
+        settle().await;
+        gate.let_through(appends);
+        settle().await;
+        told.count([1]);
+        settle().await;
+        // It is done, but not said to be: too few copies hold it.
+        gate.lose_an_answer();
+        gate.let_through(1);
+        assert!(reply.is_silent(SECOND).await, "{what}");
+        assert_eq!(gate.replicas(), 2);
+        let noted = gate.noted();
+        let [.., one, again] = &noted[..] else { panic!("{noted:?}") };
+        assert_eq!(one.1, again.1, "{what}: the same again");
+        gate.let_through(10);
+        reply.counts([1]).await;
+        told.end();
+        reply.phase("end").await;
     }
 }
 

@@ -65,7 +65,7 @@ impl<'s, S: Store> Scribe<'s, S> {
     }
 
     pub(super) fn append(&self, onto: Onto, chunks: Vec<Chunk>) -> Append {
-        Append { id: self.id, onto, chunks, trim_below: 0, snapshot: None, ttl: self.ttl }
+        Append { id: self.id, onto, chunks, trim_below: 0, snapshot: None, ttl: self.ttl, replicas: 0 }
     }
 
     /// The append that begins the log.

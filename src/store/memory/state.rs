@@ -200,7 +200,7 @@ impl State {
             return Some(end);
         }
         let (onto, chunk) = (Onto::Seq(log.last()), log.fence(by, status, at)?);
-        let append = Append { id, onto, chunks: vec![chunk], trim_below: 0, snapshot: None, ttl };
+        let append = Append { id, onto, chunks: vec![chunk], trim_below: 0, snapshot: None, ttl, replicas: 0 };
         self.streams.get_mut(&id)?.write(append, now, &mut self.books, trash);
         Some(status)
     }
@@ -316,7 +316,7 @@ impl Stream {
     }
 
     fn write(&mut self, append: Append, now: Instant, books: &mut Books, trash: &mut Trash) {
-        let Append { id, onto, mut chunks, trim_below, snapshot, ttl } = append;
+        let Append { id, onto, mut chunks, trim_below, snapshot, ttl, .. } = append;
         let expires = later(now, ttl.log);
         if let Onto::Nothing(head) | Onto::Anything(head) = onto {
             let (counts, cancelled) = self.log.as_ref().map(|log| (log.counts, log.cancelled)).unwrap_or_default();

@@ -33,7 +33,7 @@ fn end(store: &MemoryStore, first: u64) -> Chunk {
 }
 
 fn append(id: RequestId, onto: Onto, chunk: Chunk) -> Append {
-    Append { id, onto, chunks: vec![chunk], trim_below: 0, snapshot: None, ttl: TTL }
+    Append { id, onto, chunks: vec![chunk], trim_below: 0, snapshot: None, ttl: TTL, replicas: 0 }
 }
 
 fn snapshot(seq: u64, status: Option<EndStatus>) -> Snapshot {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use std::{
     sync::{
         Arc, Mutex, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -30,6 +30,7 @@ struct Inner {
     lose: AtomicBool,
     fail: AtomicBool,
     refuse: AtomicBool,
+    replicas: AtomicU32,
 }
 
 impl Gate {
@@ -41,6 +42,7 @@ impl Gate {
             lose: AtomicBool::new(false),
             fail: AtomicBool::new(false),
             refuse: AtomicBool::new(false),
+            replicas: AtomicU32::new(0),
         }))
     }
 
@@ -62,6 +64,11 @@ impl Gate {
     /// No further append is done.
     pub fn refuse(&self) {
         self.0.refuse.store(true, Ordering::SeqCst);
+    }
+
+    /// How many replicas the newest append asked for.
+    pub fn replicas(&self) -> u32 {
+        self.0.replicas.load(Ordering::SeqCst)
     }
 
     /// All appends so far, those that wait included.
@@ -93,6 +100,7 @@ impl Store for Gate {
             Onto::Seq(seq) => format!("on {seq}"),
             Onto::Anything(_) => "rewrite".to_owned(),
         };
+        self.0.replicas.store(append.replicas, Ordering::SeqCst);
         let chunks = append.chunks.iter().map(|chunk| (chunk.first, chunk.last())).collect();
         self.0.noted.lock().unwrap().push((onto, chunks));
         if self.0.refuse.load(Ordering::SeqCst) {
