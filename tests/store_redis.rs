@@ -17,6 +17,8 @@ mod packing;
 #[path = "redis_server/cluster.rs"]
 mod redis_cluster;
 mod redis_server;
+#[path = "store_redis/replicas.rs"]
+mod replicas;
 #[cfg(feature = "encryption")]
 #[path = "store_redis/sealing.rs"]
 mod sealing;

@@ -14,6 +14,7 @@ use tower_resume::{Durability, ResumeLayer, store::AnyStore};
 
 const TOLD: &str = "TOWER_RESUME_TEST_NODE";
 const DURABILITY: &str = "TOWER_RESUME_TEST_DURABILITY";
+const REPLICAS: &str = "TOWER_RESUME_TEST_REPLICAS";
 
 /// `?n=` events, one each `?pace=` milliseconds, each with its number. Event `hush_at` comes `hush` milliseconds late;
 /// in the place of `fail_at` the body fails, and in that of `panic_at` it panics.
@@ -57,6 +58,9 @@ async fn a_process_that_is_told_to_is_a_node() {
     let mut layer: ResumeLayer<AnyStore> = ResumeLayer::from_env().unwrap().tokens_are_enough();
     if std::env::var_os(DURABILITY).is_some_and(|durability| durability == "stored") {
         layer = layer.durability(Durability::Stored);
+    }
+    if let Some(replicas) = std::env::var(REPLICAS).ok().and_then(|replicas| replicas.parse().ok()) {
+        layer = layer.min_replicas(replicas);
     }
     let endpoint = layer.endpoint();
     let app = Router::new().route("/count", any(count)).layer(layer).route_service("/resume", endpoint);

@@ -154,3 +154,35 @@ async fn what_was_seen_is_in_the_store_again_after_redis_has_lost_it_and_the_nod
         assert_eq!((round.lost, round.found), (0, round.seen));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_wait_for_a_replica_that_hangs_and_flow_again_with_it() {
+    let Some(redis) = RedisServer::start().await else { return };
+    let Some(replica) = redis.replica().await else { return };
+    let replicas = ("TOWER_RESUME_TEST_REPLICAS", "1");
+    let node = Node::start_with(&redis.url(), &[STORED, replicas, ROOMY, LARGE]).await;
+    let mut reply = Request::post(node.addr, "/count?n=100000&pace=2").send().await;
+    let token = reply.phase("open").await["token"].as_str().unwrap().to_owned();
+    let mut seen = 0;
+    let mut next = async |reply: &mut Reply| {
+        let data = reply.event().await.data;
+        seen += 1;
+        assert_eq!(data, seen.to_string());
+        seen
+    };
+    while next(&mut reply).await < 100 {}
+    replica.pause().await;
+    // What was confirmed by then still comes; then nothing but what the layer says by itself.
+    while tokio::time::timeout(Duration::from_secs(1), next(&mut reply)).await.is_ok() {}
+    // On the primary the log goes on, and what this node says of it does not.
+    let log = redis.cli(&["KEYS", "*:log"]).await.list()[0].text().to_owned();
+    let newest = redis.cli(&["XREVRANGE", &log, "+", "-", "COUNT", "1"]).await;
+    let newest: u64 = newest.list()[0].list()[0].text().split('-').next().unwrap().parse().unwrap();
+    let status = Request::get(node.addr, "/resume").header("x-resume-token", &token);
+    let status = status.header("x-resume-mode", "status").send().await.json().await;
+    assert!(status["last"].as_u64().unwrap() < newest, "{status} of {newest}");
+    replica.resume().await;
+    for _ in 0..100 {
+        next(&mut reply).await;
+    }
+}

@@ -96,6 +96,18 @@ impl RedisServer {
         panic!("redis-server does not answer");
     }
 
+    /// Starts a replica of this one, and waits until it is in step.
+    pub(crate) async fn replica(&self) -> Option<Self> {
+        self.cli(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"]).await;
+        let replica = Self::start_with(&["--replicaof", "127.0.0.1", &self.port.to_string()]).await?;
+        let begun = Instant::now();
+        while !self.cli(&["INFO", "replication"]).await.text().contains("state=online") {
+            assert!(begun.elapsed() < PATIENCE, "the replica is not in step");
+            sleep(Duration::from_millis(5)).await;
+        }
+        Some(replica)
+    }
+
     /// One that is not running yet, to be started by [`Self::restart`].
     pub(crate) async fn reserved(args: &[&str]) -> Self {
         let port = free_port().await;

@@ -16,10 +16,12 @@ use super::{
     keys::Keys,
     line::{At, Line, text},
     record,
+    replicas::{Demand, too_few},
 };
 use crate::{EndStatus, RequestId, clock::millis};
 use bytes::Bytes;
 use fred::types::Value;
+use futures_util::future;
 use std::time::Duration;
 
 const SCRIPT: &str = include_str!("append.lua");
@@ -41,17 +43,24 @@ pub(super) async fn append(
     packing: &Packing,
     append: &Append,
     sure: Option<At>,
+    demand: Option<Demand>,
 ) -> Result<Outcome, StoreError> {
     let encoded: Vec<Bytes> = append.chunks.iter().map(|chunk| codec::encode(chunk, packing.of(append.id))).collect();
     let added = match (sure, &*append.chunks, &*encoded) {
         (Some(at), [chunk], [bytes]) if chunk.end.is_none() && append.snapshot.is_none() => {
-            add(&at, line, keys, packing, append, chunk, bytes.clone()).await?
+            add(&at, line, keys, packing, append, (chunk, bytes), demand).await?
         }
         _ => None,
     };
     let (appended, conn) = match added {
         Some(added) => added,
-        None => run(line, keys, packing, append, &encoded).await?,
+        None => {
+            let (appended, conn) = run(line, keys, packing, append, &encoded).await?;
+            if let (Some(demand), Appended::Stored { .. }) = (demand, appended) {
+                confirm(line, keys, append, conn, demand).await?;
+            }
+            (appended, conn)
+        }
     };
     Ok(Outcome { appended, encoded, conn })
 }
@@ -63,27 +72,51 @@ async fn add(
     keys: &Keys,
     packing: &Packing,
     append: &Append,
-    chunk: &Chunk,
-    bytes: Bytes,
+    (chunk, bytes): (&Chunk, &Bytes),
+    demand: Option<Demand>,
 ) -> Result<Option<(Appended, u64)>, StoreError> {
     let mut args = Vec::with_capacity(8);
     args.extend([keys.log(append.id), text("NOMKSTREAM")]);
     if let Some(id) = entry::trim_at(append.trim_below, chunk) {
         args.extend([text("MINID"), text("="), id]);
     }
-    args.extend([entry::id_of(chunk), text(entry::FIELD), bytes.into()]);
-    match at.call("XADD", args).await {
+    args.extend([entry::id_of(chunk), text(entry::FIELD), bytes.clone().into()]);
+    let (reply, held) = match demand {
+        None => (at.call("XADD", args).await, Ok(true)),
+        Some(demand) => future::join(at.call("XADD", args), at.is_held(demand)).await,
+    };
+    match reply {
         Ok(Value::Null) => Ok(Some((Appended::Diverged, 0))),
-        Ok(_) => Ok(Some((Appended::Stored { watched: false }, at.conn.number))),
+        Ok(_) if held.map_err(|error| fault(&error))? => {
+            Ok(Some((Appended::Stored { watched: false }, at.conn.number)))
+        }
+        Ok(_) => Err(too_few()),
         // Never taken for success: the log may hold an end, or another writer's entries.
         Err(error) if is_behind(&error) => {
             let found = last(line, keys, packing, append.id).await?;
-            Ok(Some((judge(append, found.as_ref()), 0)))
+            match judge(append, found.as_ref()) {
+                Appended::Stored { .. } if demand.is_some() => Err(too_few()),
+                appended => Ok(Some((appended, 0))),
+            }
         }
         // Not followed as it is: there the log may end earlier.
         Err(error) if redirect(&error).is_some() => Ok(None),
         Err(error) => Err(fault(&error)),
     }
+}
+
+/// Sees to it that the replicas hold what `conn` has answered for, be it written just now or before. A write goes in
+/// front, since it is by what this connection has written that the replicas are asked.
+async fn confirm(line: &Line, keys: &Keys, append: &Append, conn: u64, demand: Demand) -> Result<(), StoreError> {
+    let log = keys.log(append.id);
+    let at = line.at(&log).map_err(|error| fault(&error))?;
+    if at.conn.number != conn {
+        return Err(too_few());
+    }
+    let renewed = at.call("PEXPIRE", vec![log, time(append.ttl.log)]);
+    let (renewed, held) = future::join(renewed, at.is_held(demand)).await;
+    let there = renewed.map_err(|error| fault(&error))? == Value::Integer(1);
+    if there && held.map_err(|error| fault(&error))? { Ok(()) } else { Err(too_few()) }
 }
 
 /// Everything but the hot path.

@@ -4,6 +4,7 @@
 //! bring connections back by itself and send over the new one what was meant for the old one. The new one may lead to
 //! another server, with less in its logs, and an `XADD` cannot see that.)
 
+use super::replicas::Waits;
 use fred::{
     clients::{Client, WithOptions},
     error::{Error, ErrorKind},
@@ -30,6 +31,8 @@ pub(super) struct Conn {
     /// No other connection of this process has it.
     pub(super) number: u64,
     pub(super) since: Instant,
+    /// What its replicas hold of it.
+    pub(super) waits: Waits,
     lost: AtomicBool,
 }
 
@@ -76,6 +79,7 @@ impl Conn {
             options,
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             since: Instant::now(),
+            waits: Waits::default(),
             lost: AtomicBool::new(false),
         }
     }

@@ -7,7 +7,7 @@
 //! | `line`, `cluster`, `slots` | where a command goes |
 //! | `pulse` | whether Redis is there |
 //! | `keys`, `entry`, `record`, `fault` | what keys, entries, other values and errors look like |
-//! | `append`, `read` | writing and reading a log |
+//! | `append`, `replicas`, `read` | writing and reading a log |
 //! | `steer` | ending and cancelling other nodes' logs, names, counts |
 //! | `lease` | which nodes live |
 //! | `inbox`, `frame`, `writes`, `follows`, `asks` | what nodes tell and ask each other; who wants what |
@@ -29,6 +29,7 @@ mod link;
 mod pulse;
 mod read;
 mod record;
+mod replicas;
 mod slots;
 mod steer;
 #[cfg(feature = "redis-tls")]
@@ -52,6 +53,7 @@ use inbox::{Inbox, Post};
 use keys::Keys;
 use line::{Line, Route};
 use link::Server;
+use replicas::Demand;
 use std::{
     fmt,
     future::Future,
@@ -93,6 +95,8 @@ struct Inner {
     node: NodeId,
     keys: Keys,
     packing: Packing,
+    /// How long replicas may take; while they are waited for, nothing else gets through this connection.
+    replicas_within: Duration,
     appends: Line,
     reader: read::Reader,
     post: Post,
@@ -163,6 +167,7 @@ impl RedisStore {
             node,
             keys,
             packing,
+            replicas_within: config.command_timeout / 2,
             appends,
             reader,
             post,
@@ -196,7 +201,9 @@ impl Inner {
             }
             _ => None,
         };
-        let result = append::append(&self.appends, &self.keys, &self.packing, &append, sure).await;
+        let within = self.replicas_within;
+        let demand = (append.replicas > 0).then_some(Demand { replicas: append.replicas, within });
+        let result = append::append(&self.appends, &self.keys, &self.packing, &append, sure, demand).await;
         let (Ok(Outcome { appended: Appended::Stored { .. }, encoded, conn }), Some(newest)) =
             (&result, append.chunks.last())
         else {
