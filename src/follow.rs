@@ -98,7 +98,7 @@ impl Follower {
         }
         if chunk.last() > self.last {
             let known = usize::try_from(self.last + 1 - chunk.first).unwrap_or(usize::MAX);
-            self.log.push(chunk.events.iter().skip(known).cloned(), chunk.at);
+            self.log.push(chunk.events.iter().skip(known).cloned(), chunk.at, self.node.is_full());
             self.last = chunk.last();
         }
         self.log.set_trimmed(chunk.totals);

@@ -183,13 +183,19 @@ impl Framer {
         }
     }
 
+    /// The room that an event in progress takes.
+    pub(crate) fn room(&self) -> usize {
+        self.buffer.carried_capacity()
+    }
+
     /// Says that there is nothing more for the moment. Events that come in one turn share memory.
     pub(crate) fn turn_over(&mut self) {
         self.buffer.turn_over();
     }
 
-    /// The body is over. Says what of it was not a whole block, if anything.
+    /// The body is over. Says what of it was not a whole block, if anything, and lets go of that.
     pub(crate) fn finish(&mut self) -> Option<Unfinished> {
+        self.buffer = Buffer::new(self.max_event_bytes);
         match (self.block, self.in_pieces) {
             (Block::Event, true) => Some(Unfinished::Open),
             // Lines of comments that have gone out whole ask for nothing.

@@ -224,8 +224,13 @@ impl<S> ResumeLayer<S> {
         self.set(|settings| settings.max_principal_streams = streams)
     }
 
-    /// Bytes of events held on this node; over it, new streams pass unrecorded, and streams of other nodes that are not
-    /// read here yet are answered 429. Defaults to 512 MiB.
+    /// Bytes that this node holds for streams: events, what waits to be sent, and what each stream takes besides. Over it,
+    /// new streams pass unrecorded, and streams of other nodes that are not read here yet are answered 429.
+    ///
+    /// Streams that run are never cut. Each makes do with what it holds: it lets go of as much as it adds, and its
+    /// handler is read no more than a batch (64 events or 64 KiB) ahead of its clients. What it lets go of comes from the
+    /// store; what is not there yet, because the store is out, is a gap. So a node holds at most two batches a stream
+    /// beyond this. Defaults to 512 MiB.
     pub fn max_node_bytes(self, bytes: usize) -> Self {
         self.set(|settings| settings.max_node_bytes = bytes)
     }

@@ -73,6 +73,7 @@ mod hooks;
 mod node;
 mod pulse;
 mod share;
+mod usage;
 mod service;
 mod endpoint;
 mod request;

@@ -10,15 +10,16 @@ mod pause;
 mod place;
 mod source;
 mod state;
+mod weight;
 
 pub(crate) use place::{Found, Place};
 pub(crate) use state::Orders;
 
 use crate::{
     EndStatus, Eol, Event, RequestId, Step,
-    node::Usage,
     store::{Counts, Snapshot, StreamHead, Tail, Totals},
     tally::Tally,
+    usage::Usage,
 };
 use bytes::Bytes;
 use state::{Newest, State};
@@ -97,7 +98,7 @@ pub(crate) struct Stretch {
 pub(crate) struct LiveLog {
     pub(crate) id: RequestId,
     pub(crate) head: StreamHead,
-    /// Whether a recorder feeds it: then no store holds more than this does.
+    /// Whether a recorder feeds it: then a store holds no more than this does, or has let go for want of memory.
     pub(crate) recorded: bool,
     limits: Limits,
     usage: Arc<Usage>,
@@ -207,6 +208,6 @@ impl LiveLog {
 impl Drop for LiveLog {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        self.usage.change(0, state.bytes);
+        self.usage.change(0, state.counted);
     }
 }

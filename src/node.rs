@@ -9,6 +9,7 @@ use crate::{
     store::{Ask, Desk, Erased, Health},
     telemetry::{self, Telemetry},
     token::{Keys, Signer, Verifier},
+    usage::Usage,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -20,24 +21,6 @@ use std::{
     time::Duration,
 };
 use tokio::sync::watch;
-
-/// The bytes of events that a node holds, over all live logs.
-#[derive(Debug, Default)]
-pub(crate) struct Usage(AtomicUsize);
-
-impl Usage {
-    pub(crate) fn change(&self, added: usize, gone: usize) {
-        if added >= gone {
-            self.0.fetch_add(added - gone, Ordering::Relaxed);
-        } else {
-            self.0.fetch_sub(gone - added, Ordering::Relaxed);
-        }
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// The keys as this layer uses them, ready for the commonest case: nobody in particular.
 pub(crate) struct KeyRing {
@@ -120,12 +103,13 @@ impl Node {
             Some(_) => {}
         }
         let health = store.health();
+        let usage = Arc::new(Usage::new(settings.max_node_bytes));
         let node = Arc::new(Self {
             settings,
             store,
             keys,
             telemetry: Telemetry::default(),
-            usage: Arc::default(),
+            usage,
             shares: Arc::default(),
             streams: Mutex::default(),
             readers: AtomicUsize::new(0),
@@ -168,6 +152,7 @@ impl Node {
         }
         streams.running += 1;
         streams.recorded.insert(log.id, Arc::clone(log));
+        log.admitted();
         drop(streams);
         self.tend();
         true
@@ -175,7 +160,7 @@ impl Node {
 
     /// Whether the node holds as many bytes as it may: then no further stream is taken in, recorded or followed.
     pub(crate) fn is_full(&self) -> bool {
-        self.usage.bytes() >= self.settings.max_node_bytes
+        self.usage.is_full()
     }
 
     /// A recorded stream has ended; it can still be found until [`Node::forget`].
@@ -200,6 +185,7 @@ impl Node {
             Entry::Occupied(there) => Err(Arc::clone(there.get())),
             Entry::Vacant(free) => {
                 free.insert(Arc::clone(log));
+                log.admitted();
                 Ok(())
             }
         }

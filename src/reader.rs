@@ -3,6 +3,7 @@
 //! It turns what lies behind its cursor into the bytes of a response: the handler's events with their ids, gaps,
 //! replay and then live with no seam, control events, heartbeats, and the end.
 
+mod pages;
 mod patience;
 mod say;
 mod take;
@@ -13,13 +14,13 @@ use crate::{
     live::Place,
     node::{Node, ReaderGuard},
     request::Mode,
-    store::{Chunk, Counts, Snapshot},
+    store::{Counts, Snapshot},
     tally,
     token::{Cursor, Signer},
 };
 use bytes::Bytes;
+use pages::Pages;
 use std::{
-    collections::VecDeque,
     fmt,
     pin::Pin,
     sync::Arc,
@@ -87,7 +88,7 @@ pub(crate) struct Reader {
     out: Vec<u8>,
     batch: Vec<Event>,
     fetch: Fetch,
-    chunks: VecDeque<Chunk>,
+    chunks: Pages,
     /// In the middle of an event that is too large to keep: nothing may come between its parts.
     in_part: bool,
     /// What is still to be said of the stream's durability.
@@ -122,6 +123,7 @@ impl Reader {
         as_comments: bool,
     ) -> Self {
         let now = Instant::now();
+        let usage = Arc::clone(&node.usage);
         let buffered = place.log().summary().last;
         Self {
             timer: Box::pin(sleep_until(now + node.settings.silence())),
@@ -141,7 +143,7 @@ impl Reader {
             out: Vec::new(),
             batch: Vec::new(),
             fetch: Fetch::None,
-            chunks: VecDeque::new(),
+            chunks: Pages::new(usage),
             in_part: false,
             lifted: None,
             heard_at: now,
@@ -186,6 +188,7 @@ impl Reader {
             }
             if !self.out.is_empty() {
                 self.heard_at = Instant::now();
+                self.chunks.yield_to_others();
                 return Poll::Ready(Some(Ok(std::mem::take(&mut self.out).into())));
             }
         }

@@ -41,6 +41,8 @@ pub(crate) struct Recorder {
     writer: Writer,
     fold: Option<Box<dyn SnapshotFold>>,
     batch: Vec<Event>,
+    /// What the node counts for an event in progress.
+    assembling: usize,
     /// The last event's seq, those of the batch included.
     seq: u64,
     step: Step,
@@ -78,6 +80,7 @@ impl Recorder {
             writer: Writer::new(Arc::clone(&node), Arc::clone(&log)),
             source: Some(source),
             batch: Vec::new(),
+            assembling: 0,
             seq: 0,
             step: Step::NONE,
             result: None,
@@ -140,7 +143,16 @@ impl Recorder {
         }
         self.flush();
         self.framer.turn_over();
+        self.weigh();
         progress
+    }
+
+    /// Tells the node what an event takes of which a part is still to come.
+    fn weigh(&mut self) {
+        let room = self.framer.room();
+        if room != self.assembling {
+            self.node.usage.change(room, std::mem::replace(&mut self.assembling, room));
+        }
     }
 
     /// Takes a frame in. Its size: what merely passes counts too, or a source that is always ready would be read
@@ -206,8 +218,9 @@ impl Recorder {
         if self.batch.is_empty() {
             return;
         }
-        self.fold_what_goes();
-        let gone = self.log.push(self.batch.drain(..), self.node.now());
+        let is_full = self.node.is_full();
+        self.fold_what_goes(is_full);
+        let gone = self.log.push(self.batch.drain(..), self.node.now(), is_full);
         self.writer.grown(self.seq);
         if gone > 0 {
             self.node.telemetry.buffer_trimmed(self.log.id, gone);
@@ -218,9 +231,9 @@ impl Recorder {
     /// that no reader meets the one without the other. One is made only when the last one will no longer reach the
     /// oldest event, so about once for each time that the whole log has been replaced. The store, which trims by whole
     /// chunks, is up to a chunk ahead of the live log.
-    fn fold_what_goes(&mut self) {
+    fn fold_what_goes(&mut self, is_full: bool) {
         let Some(fold) = &self.fold else { return };
-        let first = self.log.first_with(&self.batch);
+        let first = self.log.first_with(&self.batch, is_full);
         let oldest = (first + CHUNK_MAX_EVENTS as u64).min(self.seq + 1);
         if first == 1 || self.log.snapshot_reaches().is_some_and(|seq| seq + 1 >= oldest) {
             return;
@@ -250,6 +263,7 @@ impl Recorder {
                 self.log.pass(Passing::BrokenOff);
             }
         }
+        self.weigh();
         let status = if status == EndStatus::Complete && self.failed { EndStatus::Error } else { status };
         let snapshot = self.fold.take().and_then(|fold| fold.snapshot()).or_else(|| self.result.take());
         if let Some(data) = snapshot {
@@ -389,6 +403,7 @@ impl Drop for Recorder {
     /// A task that is dropped (its runtime shuts down) still finishes its stream for those who read it here, and in the
     /// store where that needs no waiting. Elsewhere the others find that nobody knows the stream any more, and end it.
     fn drop(&mut self) {
+        self.node.usage.change(0, self.assembling);
         if !self.over {
             self.log.finish(EndStatus::Interrupted, self.node.now());
             self.node.ended();

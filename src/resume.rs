@@ -232,6 +232,10 @@ impl Resume {
             return Ok(Some(status(node, signer, &log.head, &summary, claims, snapshot)));
         }
         let purpose = self.purpose(node, &log, &summary, &claims).await?;
+        let needs_events = matches!(purpose, Purpose::Live | Purpose::Replay);
+        if needs_events && log.is_thinned_behind(claims.seq) && !node.store_is_up() {
+            return Err(ResumeError::StoreUnavailable);
+        }
         let Some(guard) = node.admit_reader() else { return Err(ResumeError::TooManyReaders) };
         let Some(place) = seat(node, &log, opened, claims.seq)? else { return Ok(None) };
         let log = place.log();

@@ -34,7 +34,7 @@ pub const DEFAULT_STALL_TIME: Duration = Duration::from_secs(30);
 pub const DEFAULT_MAX_STREAMS: usize = 10_000;
 /// Streams of one principal recorded at a time on a node: a tenth of all, so that nobody takes it all.
 pub const DEFAULT_MAX_PRINCIPAL_STREAMS: usize = 1_000;
-/// Bytes of events held on a node, over all streams.
+/// Bytes held on a node for streams, over all of them.
 pub const DEFAULT_MAX_NODE_BYTES: usize = 512 * 1024 * 1024;
 /// Readers of one stream on a node, the first client included. One more gets 429.
 pub const DEFAULT_MAX_STREAM_READERS: usize = 1_024;

@@ -312,6 +312,7 @@ impl Writer {
         if !matches!(onto, Onto::Seq(_)) {
             self.held.clear();
             (self.held_events, self.held_bytes) = (0, 0);
+            self.log.replaces_store();
             // A log begins with a chunk of no events, so that the stream is known before it says anything.
             let begin = self.log.copy_after(0, 0, 0);
             after = begin.first - 1;
@@ -364,6 +365,11 @@ impl Writer {
                 chunk.totals.trimmed = front.first - 1;
                 chunk.totals.trimmed_bytes = front.bytes_before;
             }
+            self.log.trimmed_in_store(Totals {
+                trimmed: front.first - 1,
+                trimmed_bytes: front.bytes_before,
+                ..Totals::default()
+            });
         }
     }
 
@@ -433,6 +439,7 @@ impl Writer {
             if self.end_stored {
                 self.log.set_safe();
             }
+            self.log.acknowledged(self.acked);
             if self.node.settings.is_stored() {
                 self.log.stored(self.acked, self.end_stored);
             }
@@ -490,12 +497,24 @@ impl Writer {
         }
     }
 
+    /// What was sent and is let go of here meanwhile will not be sent again: what is left replaces all of it. That it was
+    /// sent has to be known still, and no more: an outage may be long.
+    fn let_go_of_sent(&mut self) {
+        if self.log.first() > self.acked + 1
+            && let Some(last) = self.sent.pop()
+        {
+            self.rewriting = true;
+            self.sent = vec![Chunk { first: last.last() + 1, events: Vec::new().into(), ..last }];
+        }
+    }
+
     fn failed(&mut self, error: &StoreError) {
         if !self.failing {
             self.failing = true;
             self.telemetry().store_failed(self.log.id, error);
         }
         self.lost = !self.node.store_is_up();
+        self.let_go_of_sent();
         // What was asked may have been done, so the log's end is looked at before anything is sent again.
         if !matches!(self.footing, Footing::Fenced(_)) {
             self.footing = Footing::Unsure;

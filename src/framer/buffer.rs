@@ -126,7 +126,6 @@ impl Buffer {
         self.arena.turn_over();
     }
 
-    #[cfg(any(test, fuzzing))]
     pub(super) fn carried_capacity(&self) -> usize {
         self.carried.capacity()
     }

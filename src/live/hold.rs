@@ -66,6 +66,14 @@ impl State {
         reaches(coming) && !self.snapshot.as_ref().is_some_and(reaches)
     }
 
+    /// A snapshot that readers do not see yet.
+    pub(super) const fn coming_snapshot(&self) -> Option<&Arc<Snapshot>> {
+        match &self.hold {
+            Hold::On(held) => held.snapshot.as_ref(),
+            Hold::Never | Hold::Lifted => None,
+        }
+    }
+
     pub(super) const fn is_lifted(&self) -> bool {
         matches!(self.hold, Hold::Lifted)
     }
@@ -114,6 +122,7 @@ impl LiveLog {
         }
         let more = held.acked < last || (state.end.is_some() && !held.end_acked);
         held.since = more.then(Instant::now);
+        self.weigh(state);
         let wakers = state.wakers();
         drop(guard);
         wakers.into_iter().for_each(Waker::wake);
@@ -128,6 +137,7 @@ impl LiveLog {
             state.snapshot = Some(snapshot);
         }
         state.hold = Hold::Lifted;
+        self.weigh(&mut state);
         let wakers = state.wakers();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
@@ -148,15 +158,12 @@ impl LiveLog {
             Hold::On(held) => held.snapshot = Some(snapshot),
             Hold::Never | Hold::Lifted => state.snapshot = Some(snapshot),
         }
+        self.weigh(&mut state);
     }
 
     /// The last event that a snapshot stands in for, be it shown already or not.
     pub(crate) fn snapshot_reaches(&self) -> Option<u64> {
         let state = self.lock();
-        let coming = match &state.hold {
-            Hold::On(held) => held.snapshot.as_ref(),
-            Hold::Never | Hold::Lifted => None,
-        };
-        coming.or(state.snapshot.as_ref()).map(|snapshot| snapshot.seq)
+        state.coming_snapshot().or(state.snapshot.as_ref()).map(|snapshot| snapshot.seq)
     }
 }

@@ -72,6 +72,11 @@ impl Place {
         &self.log
     }
 
+    /// Whether it gets what passes: the first client does, until it is let go for stalling.
+    pub(crate) fn takes_passing(&self) -> bool {
+        self.log.lock().first_client == Some(self.at)
+    }
+
     /// What lies behind `cursor`. Pending: nothing yet, and this task is woken when there is.
     ///
     /// `batch` is filled only for [`Found::Events`].
@@ -101,8 +106,11 @@ impl Place {
                 none => *none = Some(cx.waker().clone()),
             },
         }
+        if matches!(found, Some(Found::Passing(_))) {
+            self.log.weigh(state);
+        }
         // Only once the reader is well behind the limit, so that the source goes on with a whole batch, not an event.
-        if state.held_back && !state.room(half(self.log.limits)).is_none() {
+        if state.held_back && !state.room(half(self.log.limits_now())).is_none() {
             state.held_back = false;
             if let Some(source) = state.source.take() {
                 source.wake();
@@ -168,6 +176,7 @@ impl Drop for Place {
         state.readers -= 1;
         if state.first_client == Some(self.at) {
             state.drop_passing();
+            self.log.weigh(&mut state);
         }
         drop(state);
         self.log.kick();

@@ -2,7 +2,7 @@
 
 use super::{
     Limits, LiveLog, Passing, Stretch,
-    state::{Kept, Orders},
+    state::{Kept, Orders, State},
 };
 use crate::{EndStatus, Event, Step, store::Totals};
 use std::{
@@ -11,8 +11,10 @@ use std::{
 };
 
 impl LiveLog {
-    /// Adds the next events, and lets the oldest go where the limits say so. Returns how many went.
-    pub(crate) fn push(&self, events: impl Iterator<Item = Event>, now: u64) -> u64 {
+    /// Adds the next events, and lets the oldest go where the limits say so. Returns how many went for good.
+    ///
+    /// On a node that is full, as much goes as was added.
+    pub(crate) fn push(&self, events: impl Iterator<Item = Event>, now: u64, is_full: bool) -> u64 {
         let mut state = self.lock();
         let mut added = 0;
         for event in events {
@@ -24,60 +26,59 @@ impl LiveLog {
         }
         state.bytes += added;
         state.updated_at = now;
-        let mut gone = 0;
-        let mut gone_bytes = 0;
+        let trimmed_before = state.totals.trimmed;
+        self.let_go(&mut state, if is_full { added } else { 0 });
+        let trimmed = state.totals.trimmed - trimmed_before;
+        self.weigh(&mut state);
+        let wakers = if state.waits_for_store() { Vec::new() } else { state.wakers() };
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        trimmed
+    }
+
+    fn let_go(&self, state: &mut State, to_free: usize) {
+        let held = Limits { events: state.events.len(), bytes: state.bytes };
+        let sizes = state.events.iter().map(|kept| kept.event.size());
+        let (over, going) = State::going(sizes, held, self.limits, to_free);
         // What the furthest reader has yet to take, or the store to acknowledge, stays, should one large event have
         // overshot the limit.
-        let keep_from = state.furthest().map_or(u64::MAX, |cursor| cursor + 1);
-        while (state.events.len() > self.limits.events || state.bytes > self.limits.bytes)
-            && state.events.len() > 1
-            && state.first < keep_from
-        {
-            let Some(Kept { event, .. }) = state.events.pop_front() else { break };
-            let size = event.size();
-            gone += 1;
-            gone_bytes += size;
-            state.bytes -= size;
+        let free = state.furthest().map_or(u64::MAX, |cursor| (cursor + 1).saturating_sub(state.first));
+        let last = state.first + going.min(free) - 1;
+        // For good: what is over the limits, as the store lets go of it as well; and all of it where some is not stored.
+        let for_good = if last > state.stored { last } else { state.first + over - 1 };
+        while state.first <= last {
+            let Some(Kept { event, upto }) = state.events.pop_front() else { break };
+            state.bytes -= event.size();
+            if self.recorded && state.first <= for_good {
+                state.totals.trimmed = state.first;
+                state.totals.trimmed_bytes = upto;
+            }
             state.first += 1;
             state.step_before = event.step;
         }
-        if self.recorded {
-            state.totals.trimmed += gone;
-            state.totals.trimmed_bytes += gone_bytes as u64;
-        }
-        let wakers = if state.waits_for_store() { Vec::new() } else { state.wakers() };
-        drop(state);
-        self.usage.change(added, gone_bytes);
-        wakers.into_iter().for_each(Waker::wake);
-        gone
     }
 
-    /// The first event that is left once these are added, should all go that is over the limits.
-    pub(crate) fn first_with(&self, more: &[Event]) -> u64 {
+    /// The first event that is left once these are added, should all go that can.
+    pub(crate) fn first_with(&self, more: &[Event], is_full: bool) -> u64 {
         let state = self.lock();
-        let sizes = || more.iter().map(Event::size);
-        let (mut events, mut bytes) = (state.events.len() + more.len(), state.bytes + sizes().sum::<usize>());
-        let mut first = state.first;
-        for size in state.events.iter().map(|kept| kept.event.size()).chain(sizes()) {
-            if events <= 1 || (events <= self.limits.events && bytes <= self.limits.bytes) {
-                break;
-            }
-            (events, bytes, first) = (events - 1, bytes - size, first + 1);
-        }
-        first
+        let added: usize = more.iter().map(Event::size).sum();
+        let held = Limits { events: state.events.len() + more.len(), bytes: state.bytes + added };
+        let sizes = state.events.iter().map(|kept| kept.event.size()).chain(more.iter().map(Event::size));
+        let (_, going) = State::going(sizes, held, self.limits, if is_full { added } else { 0 });
+        state.first + going
     }
 
     /// For a follower: what lies between is not to be had. The next event is `first`.
     pub(crate) fn skip_to(&self, first: u64, step: Step, totals: Totals) {
         let mut state = self.lock();
-        let gone = std::mem::take(&mut state.bytes);
+        state.bytes = 0;
         state.events.clear();
         state.first = first;
         state.step_before = step;
         state.totals = totals;
+        self.weigh(&mut state);
         let wakers = state.wakers();
         drop(state);
-        self.usage.change(0, gone);
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -109,6 +110,7 @@ impl LiveLog {
         let after = state.last();
         state.passing_bytes += passing.size();
         state.passing.push_back((after, passing));
+        self.weigh(&mut state);
         let wakers = state.wakers();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
@@ -139,7 +141,7 @@ impl LiveLog {
     /// Ready with how much the source may add: it is within the limits of the furthest reader, or there is none.
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<Limits> {
         let mut state = self.lock();
-        let room = state.room(self.limits);
+        let room = state.room(self.limits_now());
         let was_held_back = std::mem::replace(&mut state.held_back, room.is_none());
         if state.held_back {
             if !was_held_back {
@@ -210,6 +212,7 @@ impl LiveLog {
         }
         if drop_passing {
             state.drop_passing();
+            self.weigh(&mut state);
         }
         stalled
     }

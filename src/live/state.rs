@@ -39,6 +39,11 @@ pub(super) struct State {
     pub(super) newest: Option<Newest>,
     pub(super) events: VecDeque<Kept>,
     pub(super) bytes: usize,
+    /// What the node counts for this log, and whether it counts the log itself.
+    pub(super) counted: usize,
+    pub(super) admitted: bool,
+    /// The last event that the store has.
+    pub(super) stored: u64,
     pub(super) totals: Totals,
     pub(super) step_before: Step,
     pub(super) updated_at: u64,

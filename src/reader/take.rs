@@ -42,18 +42,21 @@ impl Reader {
         if !self.in_part && self.is_replayed() {
             return self.close_replay();
         }
-        if let Some(chunk) = self.chunks.pop_front() {
+        if let Some(chunk) = self.chunks.pop() {
             self.chunk(&chunk);
             return Step::On;
         }
         if let Some(step) = self.poll_fetch(cx) {
             return step;
         }
+        if self.in_part && !self.place.takes_passing() {
+            // It was let go for stalling, and with it the rest of what it is in the middle of.
+            return self.cut();
+        }
         let mut batch = std::mem::take(&mut self.batch);
         let found = self.place.poll_read(self.claims.seq, &mut batch, cx);
         let step = match found {
             Poll::Pending => Step::Wait,
-            // It was let go for stalling, and with it the rest of what it is in the middle of.
             Poll::Ready(Found::Events) if self.in_part => self.cut(),
             Poll::Ready(Found::Events) => {
                 // One look at the clock for the whole batch: tokens live for minutes.
@@ -127,9 +130,12 @@ impl Reader {
             return;
         }
         let log = self.place.log();
-        match log.summary().snapshot {
+        let (summary, next) = (log.summary(), self.claims.seq + 1);
+        match summary.snapshot {
             Some(snapshot) if snapshot.seq + 1 >= first => self.stand_in(&snapshot),
-            _ if log.recorded => self.gap(self.claims.seq + 1, first - 1, GapReason::Trimmed),
+            _ if log.recorded && next < summary.first => {
+                self.gap(next, summary.first.min(first) - 1, GapReason::Trimmed);
+            }
             _ => self.fetch = Fetch::Page(Arc::clone(&self.node.store).page(log.id, self.claims.seq)),
         }
     }
@@ -191,7 +197,7 @@ impl Reader {
             let snapshot = Arc::clone(&self.node.store).snapshot(self.claims.request_id);
             self.fetch = Fetch::Snapshot(first - 1, reason, snapshot);
         } else {
-            self.chunks = page.chunks.into();
+            self.chunks.put(page.chunks);
         }
         Step::On
     }

@@ -28,6 +28,7 @@ mod framing;
 mod limits;
 mod oversize;
 mod passthrough;
+mod pressure;
 mod service;
 
 // Section 3 and the properties.

@@ -255,6 +255,25 @@ async fn a_first_client_that_stalls_inside_it_is_cut_rather_than_glued_to_what_f
     assert_eq!(shape(app, &token).await, ["gap 1 1 \"oversize\"", "2", "end"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_first_client_that_stalls_inside_it_is_cut_though_it_never_ends() {
+    let handler = Handler::new();
+    let layer = small().max_bytes(NonZeroUsize::new(3000).unwrap()).stall_time(30 * SECOND);
+    let mut reply = call(handler.router().layer(layer), get_stream()).await;
+    reply.phase("open").await;
+    let told = handler.told().await;
+    told.send(format!("data: {}", large()));
+    assert_eq!(reply.frame().await.unwrap().len(), 1006);
+    for _ in 0..20 {
+        told.send(large());
+    }
+    settle().await;
+    advance(61 * SECOND).await;
+    settle().await;
+    let rest = tokio::time::timeout(SECOND, reply.frame()).await;
+    assert_eq!(rest.expect("an end, although the event has none"), Err(Ended::Abrupt));
+}
+
 #[tokio::test]
 async fn a_line_of_many_megabytes_reaches_the_first_client_whole() {
     let handler = Handler::new();

@@ -11,9 +11,9 @@ use std::{
 };
 use tokio::sync::watch;
 use tower_resume::{
-    EndStatus, NodeId, RequestId,
+    EndStatus, Event, NodeId, RequestId,
     store::{
-        Append, Appended, Ask, Counts, Desk, Expect, Health, MemoryStore, Name, Opened, Page, Snapshot, Store,
+        Append, Appended, Ask, Chunk, Counts, Desk, Expect, Health, MemoryStore, Name, Opened, Page, Snapshot, Store,
         StoreError, StoreErrorKind, Tail, Touched, Ttl, Watch,
     },
 };
@@ -24,6 +24,7 @@ pub struct Switch {
     inner: MemoryStore,
     node: NodeId,
     shared: bool,
+    remote: bool,
     down: Arc<AtomicBool>,
     full: Arc<AtomicBool>,
     deaf: Arc<AtomicBool>,
@@ -41,6 +42,7 @@ impl Switch {
             inner: inner.clone(),
             node: NodeId::random(),
             shared: false,
+            remote: false,
             down: Arc::default(),
             full: Arc::default(),
             deaf: Arc::default(),
@@ -55,6 +57,13 @@ impl Switch {
     /// Passes for a store that nodes share.
     pub fn shared(mut self) -> Self {
         self.shared = true;
+        self
+    }
+
+    /// Shares no memory with what it is asked by, as if there were a network in between.
+    #[allow(dead_code, reason = "for tests that measure memory")]
+    pub fn remote(mut self) -> Self {
+        self.remote = true;
         self
     }
 
@@ -102,6 +111,18 @@ impl Switch {
         self.asked.load(Ordering::SeqCst)
     }
 
+    fn sent_page(&self, page: Page) -> Page {
+        Page { chunks: self.sent(page.chunks), ..page }
+    }
+
+    fn sent(&self, chunks: Vec<Chunk>) -> Vec<Chunk> {
+        if !self.remote {
+            return chunks;
+        }
+        let copy = |event: &Event| Event { lines: Bytes::copy_from_slice(&event.lines), ..event.clone() };
+        chunks.into_iter().map(|chunk| Chunk { events: chunk.events.iter().map(copy).collect(), ..chunk }).collect()
+    }
+
     fn write(&self) -> Result<&MemoryStore, StoreError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         if self.full.load(Ordering::SeqCst) {
@@ -136,15 +157,17 @@ impl Store for Switch {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
-        Store::append(self.write()?, append).await
+        let chunks = self.sent(append.chunks);
+        Store::append(self.write()?, Append { chunks, ..append }).await
     }
 
     async fn open(&self, id: RequestId, after: u64) -> Result<Option<Opened>, StoreError> {
-        Store::open(self.ask()?, id, after).await
+        let opened = Store::open(self.ask()?, id, after).await?;
+        Ok(opened.map(|opened| Opened { page: self.sent_page(opened.page), ..opened }))
     }
 
     async fn page(&self, id: RequestId, after: u64) -> Result<Option<Page>, StoreError> {
-        Store::page(self.ask()?, id, after).await
+        Ok(Store::page(self.ask()?, id, after).await?.map(|page| self.sent_page(page)))
     }
 
     async fn tail(&self, id: RequestId) -> Result<Option<Tail>, StoreError> {
