@@ -19,7 +19,9 @@ pub struct Kept {
 pub async fn kept(store: &RedisStore, id: RequestId, pad: usize) -> Option<Kept> {
     let opened = store.open(id, 0).await.ok()??;
     let mut page = opened.page;
-    let mut next = opened.first;
+    // A log that goes on may have been trimmed since its bounds were read.
+    let first = page.chunks.first().map_or(opened.first, |chunk| chunk.first);
+    let mut next = first;
     let mut end = None;
     loop {
         for chunk in &page.chunks {
@@ -32,7 +34,7 @@ pub async fn kept(store: &RedisStore, id: RequestId, pad: usize) -> Option<Kept>
             end = end.or(chunk.end);
         }
         if !page.more {
-            return Some(Kept { first: opened.first, last: next - 1, end });
+            return Some(Kept { first, last: next - 1, end });
         }
         page = store.page(id, next - 1).await.ok()??;
     }
