@@ -69,6 +69,58 @@ async fn a_node_is_killed() {
 }
 
 #[tokio::test]
+async fn a_node_dies_while_redis_is_away() {
+    let Some(mut scene) = Scene::start().await else { return };
+    let mut load = under_way(&scene, 60).await;
+    scene.redis.pause().await;
+    scene.nodes[0].kill().await;
+    load.latecomers();
+    // Those that follow have been told that the store is away, or still wait for it.
+    sleep(Duration::from_secs(3)).await;
+    let began = Instant::now();
+    scene.redis.resume().await;
+    let kept = fenced(&load, &scene).await;
+    load.done(Who::Follower).await;
+    load.recovered_since(began);
+    let (row, all) = load.come_through("node killed while Redis is paused").await;
+    row.check();
+    for seen in &all {
+        check_interrupted(seen, kept[seen.stream]);
+    }
+}
+
+#[tokio::test]
+async fn a_node_dies_with_redis_which_comes_back_with_an_old_dump() {
+    let Some(mut scene) = Scene::start().await else { return };
+    let mut load = under_way(&scene, 60).await;
+    let saved = load.firsts();
+    load.healed(&scene.probe).await;
+    scene.redis.cli(&["SAVE"]).await;
+    load.flow(10).await;
+    scene.nodes[0].kill().await;
+    scene.redis.kill().await;
+    let began = Instant::now();
+    scene.redis.restart().await;
+    load.latecomers();
+    let kept = fenced(&load, &scene).await;
+    load.done(Who::Follower).await;
+    load.recovered_since(began);
+    let (row, all) = load.come_through("node and Redis killed, Redis back with an old dump").await;
+    row.check();
+    assert_eq!(row.gapped, 0, "{row:?}");
+    for seen in &all {
+        let (kept, saved) = (kept[seen.stream], saved[seen.stream]);
+        assert!(kept.last >= saved, "what was saved is there: {kept:?}, {saved}");
+        let ledger = &seen.outcome.as_ref().expect("none hangs").ledger;
+        assert_eq!(ledger.end.as_ref().map(|(status, _)| &**status), Some("interrupted"));
+        assert!(ledger.last >= kept.last, "{:?} of {}: {ledger:?}, {kept:?}", seen.who, seen.stream);
+        if seen.who == Who::Latecomer && !Load::is_followed(seen.stream) {
+            assert_eq!(ledger.last, kept.last, "nobody can write the rest again");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_runtime_is_shut_down_while_streams_run() {
     let Some(scene) = Scene::start().await else { return };
     let mut load = under_way(&scene, 60).await;

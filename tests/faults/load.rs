@@ -107,11 +107,16 @@ impl Load {
     pub async fn begin_on(&mut self, nodes: &[usize], streams: usize) {
         for number in 0..streams {
             let at = nodes[number % nodes.len()];
-            self.begin_one(at, number).await;
+            self.begin_one(at).await;
         }
     }
 
-    async fn begin_one(&mut self, at: usize, number: usize) {
+    /// Whether this stream has a client that follows, and one that roams, from its beginning on.
+    pub const fn is_followed(stream: usize) -> bool {
+        stream % 4 >= 2
+    }
+
+    async fn begin_one(&mut self, at: usize) {
         let Shape { events, pace, pad, hush, fate } = self.shape;
         let (hush_at, hush) = hush.unwrap_or_default();
         let path = format!("/count?n={events}&pace={pace}&pad={pad}&hush_at={hush_at}&hush={hush}{fate}");
@@ -124,9 +129,9 @@ impl Load {
         let stream = self.streams.len();
         self.streams.push(Stream { id, at, token, first });
         self.clients.push((stream, Who::First, tokio::spawn(client.follow(Some(reply)))));
-        if number % 4 >= 2 {
+        if Self::is_followed(stream) {
             self.add(stream, Who::Follower, vec![self.nodes[1 - at]], false);
-            self.add(stream, Who::Roamer, self.doors.to_vec(), number % 8 < 4);
+            self.add(stream, Who::Roamer, self.doors.to_vec(), stream % 8 < 4);
         }
     }
 

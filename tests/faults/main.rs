@@ -31,6 +31,8 @@ mod client;
 mod cluster;
 mod dead_node;
 mod fleet;
+mod holes;
+mod hostile;
 mod ledger;
 mod load;
 mod logs;

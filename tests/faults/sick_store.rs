@@ -3,6 +3,7 @@
 
 use crate::{
     load::{Load, Shape, Who},
+    proxy::Proxy,
     scene::Scene,
 };
 use std::time::Duration;
@@ -219,6 +220,21 @@ async fn redis_is_so_slow_that_commands_time_out() {
         wire.clear();
     }
     after(load, &scene, "Redis slower than the time-out (800 ms)").await;
+}
+
+#[tokio::test]
+async fn redis_refuses_connections_and_then_lets_little_through() {
+    let Some(scene) = Scene::start().await else { return };
+    let mut load = under_way(&scene).await;
+    scene.wires.iter().for_each(Proxy::refuse);
+    meanwhile(&mut load).await;
+    for wire in &scene.wires {
+        wire.clear();
+        wire.narrow(60_000);
+    }
+    load.flow(60).await;
+    scene.wires.iter().for_each(Proxy::clear);
+    after(load, &scene, "connections to Redis refused, then 60 kB/s").await;
 }
 
 #[tokio::test]
