@@ -167,3 +167,93 @@ impl LiveLog {
         state.coming_snapshot().or(state.snapshot.as_ref()).map(|snapshot| snapshot.seq)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Event, NodeId, RequestId,
+        live::{Found, Limits, Place},
+        store::StreamHead,
+        usage::Usage,
+    };
+    use std::task::{Context, Poll};
+
+    fn held() -> (Arc<LiveLog>, Place) {
+        let head = StreamHead { node: NodeId::random(), started_at: 0, correlation_id: None, comments: false };
+        let limits = Limits { events: 4, bytes: 1000 };
+        let log = Arc::new(LiveLog::begin(RequestId::random(), head, limits, Arc::new(Usage::new(1 << 20))));
+        log.hold();
+        let place = log.attach(0, true, 1).unwrap();
+        (log, place)
+    }
+
+    fn say(log: &LiveLog, events: usize) {
+        log.push(std::iter::repeat_n(Event { lines: "data: x\n".into(), ..Event::default() }, events), 0, false);
+    }
+
+    /// What a reader finds behind its cursor.
+    fn found(place: &Place, cursor: u64) -> String {
+        let mut batch = Vec::new();
+        match place.poll_read(cursor, &mut batch, &Context::from_waker(Waker::noop())) {
+            Poll::Ready(Found::Events) => format!("{} events", batch.len()),
+            Poll::Ready(other) => format!("{other:?}"),
+            Poll::Pending => "nothing".to_owned(),
+        }
+    }
+
+    fn room(log: &LiveLog) -> Option<usize> {
+        match log.poll_room(&Context::from_waker(Waker::noop())) {
+            Poll::Ready(room) => Some(room.events),
+            Poll::Pending => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_ends_for_its_readers_where_the_store_does() {
+        let (log, place) = held();
+        say(&log, 3);
+        assert_eq!(found(&place, 0), "nothing");
+        assert_eq!((log.summary().last, log.last()), (0, 3));
+        log.stored(2, false);
+        assert_eq!(found(&place, 0), "2 events");
+        log.stored(1, false);
+        assert_eq!(log.summary().last, 2, "what was seen stays seen");
+        log.finish(EndStatus::Complete, 0);
+        log.stored(3, false);
+        assert_eq!((&*found(&place, 2), log.summary().end), ("1 events", None));
+        assert!(log.waiting_since().is_some());
+        log.stored(3, true);
+        assert_eq!(found(&place, 3), "End(Complete)");
+        assert!(log.waiting_since().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_source_stays_near_to_the_store_and_nothing_goes_that_it_does_not_have() {
+        let (log, place) = held();
+        say(&log, 4);
+        assert_eq!(room(&log), None);
+        drop(place);
+        assert_eq!(room(&log), None, "with nobody there, too");
+        say(&log, 2);
+        assert_eq!(log.first(), 1, "should it overshoot, the log does");
+        log.stored(4, false);
+        assert_eq!(room(&log), Some(2));
+    }
+
+    #[tokio::test]
+    async fn where_the_hold_is_lifted_all_is_seen_and_said_so_once_each_way() {
+        let (log, place) = held();
+        say(&log, 2);
+        assert!(log.relax());
+        assert!(!log.relax(), "it is already");
+        assert_eq!(found(&place, 0), "Lifted(true)");
+        assert_eq!(found(&place, 0), "2 events");
+        log.stored(1, false);
+        assert_eq!(found(&place, 2), "Lifted(false)");
+        say(&log, 1);
+        assert_eq!(found(&place, 2), "nothing");
+        log.stored(3, false);
+        assert_eq!(found(&place, 2), "1 events");
+    }
+}

@@ -49,6 +49,7 @@ mod readers;
 mod set_back;
 mod snapshot;
 mod stored;
+mod stored_outage;
 mod stored_properties;
 mod stress;
 mod styles;

@@ -2,18 +2,19 @@
 
 use crate::{
     common::{
-        Ended, Gate, Handler, Peek, Reply, Told,
+        Ended, Gate, Handler, Nodes, Peek, Reply, Told,
         blocks::{Kind, blocks, last_id},
-        call, get_stream,
+        call, get_stream, sharing,
     },
     limits::{SECOND, resume},
+    properties::{SCRIPT, resumes_at_every_cut},
     stored::{settle, stored},
 };
 use axum::Router;
 use proptest::{prelude::*, test_runner::TestRunner};
 use std::num::NonZeroUsize;
 use tokio::runtime::Builder;
-use tower_resume::{RequestId, StoreOut, store::Store as _};
+use tower_resume::{Durability, RequestId, StoreOut, store::Store as _};
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
@@ -170,4 +171,10 @@ fn at_every_moment_what_clients_have_is_a_prefix_of_what_the_store_has() {
             Ok(())
         })
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_is_cut_at_any_byte_and_comes_back_has_the_identical_stream_with_stored_durability_too() {
+    let layers = sharing(2).into_iter().map(|layer| layer.durability(Durability::Stored));
+    resumes_at_every_cut(&Nodes::start(layers).await, &SCRIPT).await;
 }
