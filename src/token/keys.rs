@@ -21,7 +21,7 @@ const PREVIOUS_SECRET: &str = "SSE_RESUME_SECRET_PREVIOUS";
 /// Every node of a service needs the same ones. To rotate, put the new secret first
 /// and leave the old one behind it until the tokens that it signed are past their time.
 /// On a service of several nodes do it in two deploys, the new secret going second in the
-/// first of them, so that no node meets a token that it cannot verify.
+/// first of them, so that no node meets a token that it cannot verify; `docs/security.md` has it step by step.
 ///
 /// A clone is cheap and shares the secrets. They never show in its [`Debug`](fmt::Debug) form.
 ///
@@ -71,7 +71,7 @@ impl Keys {
     /// | --- | --- |
     /// | `SSE_RESUME_SECRET` | signs and verifies |
     /// | `HMAC_SECRET` | takes its place where that is unset or empty |
-    /// | `SSE_RESUME_SECRET_PREVIOUS` | only verifies; for the time of a rotation |
+    /// | `SSE_RESUME_SECRET_PREVIOUS` | only verifies; for the time of a rotation, be it the old one or the new one |
     ///
     /// White space around a secret is not part of it, since files and secret managers like to add a line end.
     ///

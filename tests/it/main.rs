@@ -25,6 +25,7 @@ mod drivers;
 mod ends;
 mod first_response;
 mod framing;
+mod hostile;
 mod limits;
 mod oversize;
 mod passthrough;

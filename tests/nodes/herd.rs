@@ -10,17 +10,17 @@ use std::{net::SocketAddr, time::Duration};
 
 /// What one client saw.
 #[derive(Default, Debug)]
-struct Seen {
-    received: u64,
-    lost: u64,
-    repeated: u64,
+pub struct Seen {
+    pub received: u64,
+    pub lost: u64,
+    pub repeated: u64,
     cuts: u64,
     waits: u64,
-    unended: u64,
+    pub unended: u64,
 }
 
 /// Follows one stream to its end over as many connections as it takes.
-async fn follow(nodes: [SocketAddr; 2], number: u64, events: u64, pace: u64, seed: u64) -> Seen {
+pub async fn follow(nodes: [SocketAddr; 2], number: u64, events: u64, pace: u64, seed: u64) -> Seen {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut seen = Seen::default();
     let mut at = usize::try_from(number).unwrap() % 2;

@@ -25,5 +25,6 @@ mod dead;
 mod herd;
 mod node;
 mod outage;
+mod rotation;
 mod stored;
 mod two_nodes;
