@@ -9,6 +9,9 @@
     reason = "test code"
 )]
 
+#[cfg(feature = "redis-tls")]
+#[path = "redis_server/ca.rs"]
+mod ca;
 #[path = "store_redis/cluster.rs"]
 mod cluster;
 #[cfg(feature = "compression")]
@@ -26,6 +29,11 @@ mod sealing;
 mod sentinel;
 #[path = "redis_server/sentinel.rs"]
 mod sentinels;
+#[cfg(feature = "redis-tls")]
+#[path = "store_redis/tls.rs"]
+mod tls;
+#[path = "store_redis/user.rs"]
+mod user;
 #[path = "redis_server/writer.rs"]
 mod writer;
 
@@ -40,6 +48,8 @@ use writer::{STORED, TTL, Writer};
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The time-out of commands where nothing is lost, and other tests have the processors.
+const UNHURRIED: Duration = Duration::from_secs(5);
 
 async fn connected(server: &RedisServer) -> RedisStore {
     let store = RedisStore::connect(&server.url()).unwrap();

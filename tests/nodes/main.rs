@@ -17,6 +17,9 @@
 
 #[path = "../it/common/mod.rs"]
 mod common;
+#[cfg(feature = "redis-tls")]
+#[path = "../redis_server/ca.rs"]
+mod ca;
 #[path = "../redis_server/mod.rs"]
 mod redis_server;
 
@@ -28,3 +31,4 @@ mod outage;
 mod rotation;
 mod stored;
 mod two_nodes;
+mod user;

@@ -81,6 +81,21 @@ impl RedisServer {
         Self::reserved(args).await.started().await
     }
 
+    /// Whether a server with these arguments starts at all; one of another make than Redis may be built without TLS.
+    pub(crate) async fn can_start_with(args: &[&str]) -> bool {
+        let mut server = Self::reserved(args).await;
+        let starts = server.launch().await && server.answers().await;
+        server.kill().await;
+        if !starts {
+            assert!(
+                std::env::var_os(BINARY).is_some() || std::env::var_os("CI").is_none(),
+                "redis-server takes {args:?}"
+            );
+            println!("skipped: this server does not take {args:?}");
+        }
+        starts
+    }
+
     async fn started(mut self) -> Option<Self> {
         // Another process may take the port in between: then the next one.
         for _ in 0..5 {
@@ -204,6 +219,14 @@ impl RedisServer {
 
     pub(crate) async fn resume(&self) {
         signal("-CONT", self.child.as_ref().expect("a server that runs")).await;
+    }
+
+    /// Adds the user of a line of an ACL file.
+    pub(crate) async fn add_user(&self, line: &str) {
+        let rules = line.trim().strip_prefix("user ").expect("a user");
+        let mut command = vec!["ACL", "SETUSER"];
+        command.extend(rules.split(' '));
+        self.cli(&command).await;
     }
 
     /// Cuts its replicas off: they stay behind with what they have, for as long as it lives. Clients that are connected

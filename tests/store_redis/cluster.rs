@@ -1,25 +1,29 @@
 //! A cluster: where its keys go, and what a node that is lost or a slot that moves does to them.
 
-use super::{PATIENCE, STORED, TTL, Writer, pushed, redis_cluster::RedisCluster, until};
+use super::{PATIENCE, STORED, TTL, UNHURRIED, Writer, pushed, redis_cluster::RedisCluster, until};
 use std::time::Duration;
 use tokio::time::timeout;
 use tower_resume::{
     NodeId,
-    store::{Appended, Onto, RedisStore, Store, StoreError, StoreErrorKind, Touched, conformance},
+    store::{Appended, Onto, RedisConfig, RedisStore, Store, StoreError, StoreErrorKind, Touched, conformance},
 };
 
 async fn connected(cluster: &RedisCluster) -> RedisStore {
     let store = RedisStore::connect(&cluster.url()).unwrap();
-    assert!(store.ready(PATIENCE).await, "the cluster is reached");
-    // Up is a cluster with its first node; these tests want them all.
-    for owner in 0..3 {
-        drop(writer_on(cluster, &store, owner).await);
-    }
+    all_reached(cluster, &store).await;
     store
 }
 
+/// Up is a cluster with its first node; these tests want them all.
+async fn all_reached(cluster: &RedisCluster, store: &RedisStore) {
+    assert!(store.ready(PATIENCE).await, "the cluster is reached");
+    for owner in 0..3 {
+        drop(writer_on(cluster, store, owner).await);
+    }
+}
+
 /// A stream that lies on this node.
-async fn writer_on<'a>(cluster: &RedisCluster, store: &'a RedisStore, node: usize) -> Writer<'a> {
+pub(crate) async fn writer_on<'a>(cluster: &RedisCluster, store: &'a RedisStore, node: usize) -> Writer<'a> {
     loop {
         let writer = Writer::new(store);
         let slot = cluster.slot_of(&writer.id.to_string()).await;
@@ -48,8 +52,13 @@ async fn write(writer: &mut Writer<'_>, events: usize) -> Appended {
 #[tokio::test]
 async fn it_keeps_every_promise_of_the_contract() {
     let Some(cluster) = RedisCluster::start_with(&["--cluster-node-timeout", "15000"]).await else { return };
-    conformance::run(async || connected(&cluster).await).await;
-    conformance::run_shared(async || (connected(&cluster).await, connected(&cluster).await)).await;
+    let unhurried = async || {
+        let store = RedisStore::with_config(RedisConfig::new(&cluster.url()).command_timeout(UNHURRIED)).unwrap();
+        all_reached(&cluster, &store).await;
+        store
+    };
+    conformance::run(async || unhurried().await).await;
+    conformance::run_shared(async || (unhurried().await, unhurried().await)).await;
 }
 
 #[tokio::test]

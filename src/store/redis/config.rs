@@ -56,14 +56,16 @@ const MESSAGES: usize = 512;
 ///
 /// # The user
 ///
-/// A user with no more rights than it needs has this line in Redis' `users.acl` (or behind `ACL SETUSER`), for the prefix
-/// `tower-resume`:
+/// A user with no more rights than needed has this line in Redis' ACL file, or these rules behind `ACL SETUSER
+/// tower-resume`; here for the prefix `tower-resume`:
 ///
 /// ```text
 #[doc = include_str!("../../../docs/redis-user.acl")]
 /// ```
 ///
-/// The last three commands are for a cluster. Sentinels need a user with `+auth +ping +sentinel` of their own, if any.
+/// With another prefix the patterns behind `~` and `&` begin with that. `cluster|slots`, `asking`, `ssubscribe` and
+/// `spublish` are for a cluster, `role` for sentinels, and `select` for a URL with a database. A user that sentinels ask
+/// for has `+ping +sentinel` there.
 #[derive(Clone)]
 #[must_use]
 pub struct RedisConfig {
