@@ -196,10 +196,10 @@ async fn a_node_is_cut_off_from_redis_for_a_moment() {
     let mut load = under_way(&scene, 10).await;
     scene.wires[0].swallow();
     load.latecomers();
-    load.flow(100).await;
+    load.flow(75).await;
     scene.wires[0].clear();
     load.healed(&scene.probe).await;
-    let row = load.finish("node cut off from Redis for 4 s", &scene.probe).await;
+    let row = load.finish("node cut off from Redis for 3 s", &scene.probe).await;
     assert_eq!(row.gapped, 0, "{row:?}");
 }
 

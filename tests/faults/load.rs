@@ -37,6 +37,9 @@ pub struct Shape {
     pub pad: usize,
     /// The event that comes late, and by how many milliseconds.
     pub hush: Option<(u64, u64)>,
+    /// No clients but the first: where events come as fast as they are taken, the quickest reader of a node sets the pace,
+    /// and a slower one may be told of a gap.
+    pub alone: bool,
     /// What else the handler is told, in its path.
     pub fate: &'static str,
 }
@@ -44,7 +47,7 @@ pub struct Shape {
 impl Default for Shape {
     /// About eight seconds, and no more events than a log keeps.
     fn default() -> Self {
-        Self { events: 200, pace: 40, pad: 40, hush: None, fate: "" }
+        Self { events: 200, pace: 40, pad: 40, hush: None, alone: false, fate: "" }
     }
 }
 
@@ -117,7 +120,7 @@ impl Load {
     }
 
     async fn begin_one(&mut self, at: usize) {
-        let Shape { events, pace, pad, hush, fate } = self.shape;
+        let Shape { events, pace, pad, hush, alone, fate } = self.shape;
         let (hush_at, hush) = hush.unwrap_or_default();
         let path = format!("/count?n={events}&pace={pace}&pad={pad}&hush_at={hush_at}&hush={hush}{fate}");
         let mut reply = Request::post(self.nodes[at], &path).patience(PATIENCE).send().await;
@@ -129,7 +132,7 @@ impl Load {
         let stream = self.streams.len();
         self.streams.push(Stream { id, at, token, first });
         self.clients.push((stream, Who::First, tokio::spawn(client.follow(Some(reply)))));
-        if Self::is_followed(stream) {
+        if Self::is_followed(stream) && !alone {
             self.add(stream, Who::Follower, vec![self.nodes[1 - at]], false);
             self.add(stream, Who::Roamer, self.doors.to_vec(), stream % 8 < 4);
         }

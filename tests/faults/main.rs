@@ -1,6 +1,10 @@
 //! Faults, one a test, against real processes: nodes that are this binary started again, a `redis-server` of each test's
 //! own, and proxies between them. Each prints its row of a table:
 //! `cargo test --all-features --test faults -- --nocapture | grep '^|'`.
+//!
+//! The columns: the fault; streams; clients; events received; lost; repeated; clients that hung; events within gaps;
+//! connections that broke, those cut on purpose included; answers that said to come back; the time to recover, which is
+//! from the fault's end until every log is whole again, or from a node's death until all who follow have the end.
 #![cfg(feature = "redis")]
 #![allow(
     clippy::unwrap_used,

@@ -152,6 +152,19 @@ async fn streams_outgrow_what_is_kept_while_redis_is_away() {
 }
 
 #[tokio::test]
+async fn redis_says_nothing_and_streams_run_at_full_speed() {
+    let Some(scene) = Scene::start().await else { return };
+    scene.wires.iter().for_each(Proxy::swallow);
+    let mut load = Load::new(&scene, Shape { events: 5_000, pace: 0, alone: true, ..Shape::default() });
+    load.begin(STREAMS).await;
+    load.done(Who::First).await;
+    scene.wires.iter().for_each(Proxy::clear);
+    load.healed(&scene.probe).await;
+    load.latecomers();
+    load.finish("Redis says nothing, streams at full speed", &scene.probe).await;
+}
+
+#[tokio::test]
 async fn redis_is_out_of_memory_for_longer_than_leases_hold() {
     let Some(scene) = Scene::start().await else { return };
     // Silent ones too: whoever follows those has to ask whether their node lives.
