@@ -1,11 +1,14 @@
 //! From a handler's response to a recorded stream and its first client's response.
 
 use crate::{
-    ControlEvents, Principal, RequestId, WhenAlone,
+    ControlEvents, Principal, RequestId, StreamName, WhenAlone,
     answers::expires_at,
+    attach,
     body::ResumeBody,
+    claim::Claim,
     live::LiveLog,
-    node::Node,
+    names::{self, Kept, Meaning},
+    node::{KeyRing, Node},
     reader::{Purpose, Reader},
     record::Recorder,
     response::{Recorded, Verdict, degraded_head, first_head, verdict},
@@ -14,20 +17,40 @@ use crate::{
     token::Cursor,
 };
 use bytes::Bytes;
-use http::Response;
+use futures_util::future::BoxFuture;
+use http::{Extensions, Response};
 use http_body::Body;
 use std::sync::Arc;
 
 /// What is known of a request whose response may be a stream.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Fresh {
     pub(crate) request_id: RequestId,
     pub(crate) principal: Option<Principal>,
     pub(crate) correlation_id: Option<Arc<str>>,
+    /// The claim of a request that brought a key. Where no recorded stream comes of it, it is dropped, and so let go.
+    pub(crate) claim: Option<Claim>,
+}
+
+/// Answers with what the handler's response is, or with the stream that it names instead.
+pub(crate) fn answer<B>(
+    node: &Arc<Node>,
+    fresh: Fresh,
+    response: Response<B>,
+) -> Result<Response<ResumeBody<B>>, BoxFuture<'static, Response<ResumeBody<B>>>>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let (mut head, body) = response.into_parts();
+    match attach::wanted(&mut head) {
+        None => Ok(begin(node, fresh, Response::from_parts(head, body))),
+        Some(wanted) => Err(Box::pin(attach::attach(Arc::clone(node), fresh.principal, head, wanted))),
+    }
 }
 
 /// Records the response if it is a stream; any other passes as it is.
-pub(crate) fn begin<B>(node: &Arc<Node>, fresh: Fresh, response: Response<B>) -> Response<ResumeBody<B>>
+fn begin<B>(node: &Arc<Node>, mut fresh: Fresh, response: Response<B>) -> Response<ResumeBody<B>>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -49,7 +72,7 @@ where
     let stream = StreamHead {
         node: node.store.node(),
         started_at,
-        correlation_id: fresh.correlation_id,
+        correlation_id: fresh.correlation_id.take(),
         comments: control == ControlEvents::Comments,
     };
     let as_comments = stream.comments;
@@ -77,7 +100,14 @@ where
         return degraded(node, head, body, "capacity");
     }
     let source = Box::pin(BodySource::new(body, share));
-    drop(tokio::spawn(Recorder::new(Arc::clone(node), Arc::clone(&log), source, fold)));
+    let recorder = Recorder::new(Arc::clone(node), Arc::clone(&log), source, fold);
+    match named(node, keys, &mut fresh, &head.extensions, started_at) {
+        None => drop(tokio::spawn(recorder)),
+        Some(kept) => drop(tokio::spawn(async move {
+            recorder.await;
+            drop(kept);
+        })),
+    }
     let claims = Cursor {
         request_id: fresh.request_id,
         node: node.store.node(),
@@ -96,6 +126,24 @@ where
     head.extensions.insert(Recorded);
     let reader = Reader::new(Arc::clone(node), guard, place, signer, claims, Purpose::First, as_comments);
     Response::from_parts(head, ResumeBody::read(reader))
+}
+
+/// The names that a stream begins with: its request's key, and what its handler calls it.
+fn named(node: &Arc<Node>, keys: &KeyRing, fresh: &mut Fresh, extensions: &Extensions, since: u64) -> Option<Kept> {
+    let (mut stands, mut given) = (Vec::new(), Vec::new());
+    if let Some(claim) = fresh.claim.take() {
+        let (mine, held) = claim.answered();
+        stands.extend(mine);
+        given.extend(held);
+    }
+    if let Some(name) = extensions.get::<StreamName>() {
+        let (request_id, node_id) = (fresh.request_id, node.store.node());
+        let meaning = Meaning { request_id, node: node_id, since, is_stream: true, print: None };
+        let (mine, held) = attach::stands(node, keys, name, meaning);
+        stands.extend(mine);
+        given.push(held);
+    }
+    (!stands.is_empty()).then(|| names::keep(node, fresh.request_id, stands, given))
 }
 
 /// The bare handler's response, which says that it cannot be resumed, and why.

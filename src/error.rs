@@ -38,6 +38,12 @@ pub enum ResumeError {
     TooManyReaders,
     /// The store cannot be reached just now, or does not have the stream yet, and the stream is not on this node.
     StoreUnavailable,
+    /// The `Idempotency-Key` is empty, too long, sent twice, or holds what a key cannot.
+    BadIdempotencyKey,
+    /// The first request with this `Idempotency-Key` has not been answered yet.
+    InProgress,
+    /// The `Idempotency-Key` was used before, for another request.
+    KeyReused,
     /// The layer was called outside of a tokio runtime.
     NoRuntime,
 }
@@ -59,6 +65,9 @@ impl ResumeError {
             Self::StepIncompatible => "step_incompatible",
             Self::TooManyReaders => "too_many_readers",
             Self::StoreUnavailable => "store_unavailable",
+            Self::BadIdempotencyKey => "bad_idempotency_key",
+            Self::InProgress => "in_progress",
+            Self::KeyReused => "key_reused",
             Self::NoRuntime => "no_runtime",
         }
     }
@@ -67,12 +76,16 @@ impl ResumeError {
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::MissingToken | Self::MalformedToken | Self::BadCursor | Self::BadMode => StatusCode::BAD_REQUEST,
+            Self::MissingToken | Self::MalformedToken | Self::BadCursor | Self::BadMode | Self::BadIdempotencyKey => {
+                StatusCode::BAD_REQUEST
+            }
             Self::InvalidSignature | Self::TokenExpired => StatusCode::UNAUTHORIZED,
             Self::NotAllowed => StatusCode::FORBIDDEN,
             Self::ResumeDisabled | Self::StreamExpired | Self::StepIncompatible => StatusCode::UPGRADE_REQUIRED,
             Self::TooManyReaders => StatusCode::TOO_MANY_REQUESTS,
             Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::InProgress => StatusCode::CONFLICT,
+            Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NoRuntime => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -86,7 +99,7 @@ impl ResumeError {
     /// Whether the same request may well succeed a little later.
     #[must_use]
     pub const fn is_transient(self) -> bool {
-        matches!(self, Self::TooManyReaders | Self::StoreUnavailable)
+        matches!(self, Self::TooManyReaders | Self::StoreUnavailable | Self::InProgress)
     }
 
     /// A short, human-readable summary: the member `title` of RFC 9457.
@@ -105,6 +118,9 @@ impl ResumeError {
             Self::StepIncompatible => "The stream has moved on to a step that does not fit",
             Self::TooManyReaders => "Too many readers",
             Self::StoreUnavailable => "The stream cannot be read just now",
+            Self::BadIdempotencyKey => "Not an idempotency key",
+            Self::InProgress => "The first request with this key is still being answered",
+            Self::KeyReused => "The key was used before, for another request",
             Self::NoRuntime => "The service is not set up",
         }
     }
@@ -121,7 +137,10 @@ impl ResumeError {
             Self::NotAllowed => "this token is for reading; a stream is cancelled with a token of its first response",
             Self::ResumeDisabled => "no secret is configured, so streams of this service cannot be resumed",
             Self::StreamExpired | Self::StepIncompatible => "it cannot be resumed; start a new stream",
-            Self::TooManyReaders | Self::StoreUnavailable => "come back a little later, with the same token",
+            Self::TooManyReaders | Self::StoreUnavailable => "come back a little later",
+            Self::BadIdempotencyKey => "send Idempotency-Key once: 1 to 255 visible ASCII characters, such as a UUID",
+            Self::InProgress => "come back a little later, with the same key",
+            Self::KeyReused => "send another request with another key",
             Self::NoRuntime => "tower-resume was called outside of a tokio runtime",
         }
     }

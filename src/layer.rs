@@ -1,8 +1,8 @@
 //! The layer: its constructor, its setters, and their defaults.
 
 use crate::{
-    Authorization, Classify, Clock, ControlEvents, Durability, EventIds, Keys, Principal, RequestId, Resume,
-    ResumeEndpoint, ResumeError, SnapshotFold, Step, StoreOut, WhenAlone,
+    Authorization, Classify, Clock, ControlEvents, Durability, EventIds, Idempotency, Idempotent, Keys, Plain,
+    Principal, RequestId, Resume, ResumeEndpoint, ResumeError, SnapshotFold, Step, StoreOut, WhenAlone,
     node::Node,
     settings::Settings,
     store::{Erased, Store},
@@ -39,13 +39,15 @@ use tower_layer::Layer;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// `Start` is [`Plain`], or [`Idempotent`] once [`idempotency`](Self::idempotency) is set.
 #[must_use]
-pub struct ResumeLayer<S> {
+pub struct ResumeLayer<S, Start = Plain> {
     settings: Settings,
     store: Arc<dyn Erased>,
     keys: Option<Keys>,
     node: Arc<OnceLock<Arc<Node>>>,
-    kind: PhantomData<fn() -> S>,
+    kind: PhantomData<fn() -> (S, Start)>,
 }
 
 impl<S: Store> ResumeLayer<S> {
@@ -63,7 +65,7 @@ impl<S: Store> ResumeLayer<S> {
     }
 }
 
-impl<S> ResumeLayer<S> {
+impl<S, Start> ResumeLayer<S, Start> {
     /// A resume endpoint for this layer's streams, to mount on a path of its own. Set everything before: a setter makes
     /// another layer, of whose streams this endpoint knows nothing.
     #[must_use]
@@ -365,6 +367,34 @@ impl<S> ResumeLayer<S> {
         self.set(|settings| settings.tokens_are_enough = true)
     }
 
+    /// Starts a stream once for each `Idempotency-Key`. Defaults to: the header is not looked at.
+    ///
+    /// The handler of such a request is called in a task of its own, so that it goes on where its client leaves before the
+    /// first byte (task-locals of outer layers are not seen there; the `tracing` span is). So this makes a layer
+    /// whose services ask more of what they wrap; axum's routers and routes, hyper's services and boxed ones have it.
+    ///
+    /// ```
+    /// use axum::{Router, response::{Sse, sse::Event}, routing::post};
+    /// use futures_util::stream;
+    /// use tower_resume::{Idempotency, Keys, ResumeLayer, store::MemoryStore};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = ResumeLayer::new(MemoryStore::new(), Keys::new([7; 32])?)
+    ///     .tokens_are_enough()
+    ///     .idempotency(Idempotency::new().shared_keys());
+    /// let app: Router = Router::new()
+    ///     .route("/stream", post(|| async { Sse::new(stream::iter([Ok::<_, std::io::Error>(Event::default().data("hi"))])) }))
+    ///     .layer(layer);
+    /// # let _ = app;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn idempotency(self, idempotency: Idempotency) -> ResumeLayer<S, Idempotent> {
+        let Self { mut settings, store, keys, .. } = self;
+        settings.idempotency = Some(idempotency);
+        ResumeLayer { settings, store, keys, node: Arc::default(), kind: PhantomData }
+    }
+
     /// Whether a token of the first step fits a stream at the second. Defaults to: every one does. A client that was cut
     /// before its first event comes with [`Step::NONE`].
     pub fn step_rule(self, rule: impl Fn(&Step, &Step) -> bool + Send + Sync + 'static) -> Self {
@@ -397,7 +427,7 @@ impl<S> ResumeLayer<S> {
     }
 }
 
-impl<S> Clone for ResumeLayer<S> {
+impl<S, Start> Clone for ResumeLayer<S, Start> {
     fn clone(&self) -> Self {
         Self {
             settings: self.settings.clone(),
@@ -409,7 +439,7 @@ impl<S> Clone for ResumeLayer<S> {
     }
 }
 
-impl<S> fmt::Debug for ResumeLayer<S> {
+impl<S, Start> fmt::Debug for ResumeLayer<S, Start> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResumeLayer")
             .field("store", &self.store.kind())
@@ -419,8 +449,8 @@ impl<S> fmt::Debug for ResumeLayer<S> {
     }
 }
 
-impl<Inner, S> Layer<Inner> for ResumeLayer<S> {
-    type Service = Resume<Inner, S>;
+impl<Inner, S, Start> Layer<Inner> for ResumeLayer<S, Start> {
+    type Service = Resume<Inner, S, Start>;
 
     fn layer(&self, inner: Inner) -> Self::Service {
         Resume::new(inner, self.node())

@@ -68,6 +68,7 @@
 mod layer;
 mod env;
 mod settings;
+mod idempotency;
 mod durability;
 mod hooks;
 mod node;
@@ -75,6 +76,9 @@ mod pulse;
 mod share;
 mod usage;
 mod service;
+mod keyed;
+mod claim;
+mod names;
 mod endpoint;
 mod request;
 mod resume;
@@ -82,6 +86,7 @@ mod cancel;
 mod answers;
 mod drain;
 mod begin;
+mod attach;
 mod response;
 mod record;
 mod source;
@@ -107,6 +112,7 @@ mod clock;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
+pub use attach::{Attach, StreamName};
 pub use body::ResumeBody;
 pub use clock::Clock;
 pub use durability::{DEFAULT_STORE_PATIENCE, Durability, StoreOut};
@@ -117,13 +123,15 @@ pub use error::ResumeError;
 pub use event::{Eol, Event, EventView, Step};
 pub use hooks::{Authorization, Class, Classify, Principal, ResumeStream, SnapshotFold};
 pub use id::{NodeId, RequestId};
+pub use idempotency::Idempotency;
+pub use keyed::{Idempotent, IdempotentFuture};
 pub use layer::ResumeLayer;
-pub use service::{ResponseFuture, Resume};
+pub use service::{Plain, ResponseFuture, Resume};
 pub use settings::{
-    ControlEvents, DEFAULT_DETACH_TIME, DEFAULT_HEARTBEAT, DEFAULT_MAX_BYTES, DEFAULT_MAX_EVENT_BYTES,
-    DEFAULT_MAX_EVENTS, DEFAULT_MAX_NODE_BYTES, DEFAULT_MAX_PRINCIPAL_STREAMS, DEFAULT_MAX_READERS,
-    DEFAULT_MAX_STREAM_READERS, DEFAULT_MAX_STREAMS, DEFAULT_RETRY, DEFAULT_SNAPSHOT_TTL, DEFAULT_STALL_TIME,
-    DEFAULT_STATE_TTL, DEFAULT_TOKEN_TTL, EventIds, WhenAlone,
+    ControlEvents, DEFAULT_DETACH_TIME, DEFAULT_HEARTBEAT, DEFAULT_KEY_WAIT, DEFAULT_MAX_BYTES,
+    DEFAULT_MAX_EVENT_BYTES, DEFAULT_MAX_EVENTS, DEFAULT_MAX_NODE_BYTES, DEFAULT_MAX_PRINCIPAL_STREAMS,
+    DEFAULT_MAX_READERS, DEFAULT_MAX_STREAM_READERS, DEFAULT_MAX_STREAMS, DEFAULT_RETRY, DEFAULT_SNAPSHOT_TTL,
+    DEFAULT_STALL_TIME, DEFAULT_STATE_TTL, DEFAULT_TOKEN_TTL, EventIds, WhenAlone,
 };
 pub use token::{KeyError, Keys};
 

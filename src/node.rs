@@ -3,12 +3,13 @@
 use crate::{
     RequestId,
     live::{LiveLog, Orders},
+    names::Names,
     pulse::Pulse,
     settings::{ControlEvents, Settings},
     share::Shares,
     store::{Ask, Desk, Erased, Health},
     telemetry::{self, Telemetry},
-    token::{Keys, Signer, Verifier},
+    token::{Keys, Namer, Signer, Verifier},
     usage::Usage,
 };
 use std::{
@@ -28,12 +29,19 @@ pub(crate) struct KeyRing {
     scope: String,
     signer: Signer,
     verifier: Verifier,
+    namers: Arc<[Namer]>,
 }
 
 impl KeyRing {
     fn new(keys: Keys, scope: &str) -> Self {
         let (signer, verifier) = (keys.signer(scope, None), keys.verifier(scope, None));
-        Self { keys, scope: scope.to_owned(), signer, verifier }
+        let namers = keys.namers(scope);
+        Self { keys, scope: scope.to_owned(), signer, verifier, namers }
+    }
+
+    /// What makes names, one for each secret.
+    pub(crate) fn namers(&self) -> &[Namer] {
+        &self.namers
     }
 
     pub(crate) fn signer(&self, principal: Option<&str>) -> Signer {
@@ -73,6 +81,7 @@ pub(crate) struct Node {
     pub(crate) telemetry: Telemetry,
     pub(crate) usage: Arc<Usage>,
     pub(crate) shares: Arc<Shares>,
+    pub(crate) names: Names,
     streams: Mutex<Streams>,
     readers: AtomicUsize,
     health: watch::Receiver<Health>,
@@ -102,6 +111,10 @@ impl Node {
             Some(_) if !knows_who => telemetry::warn_no_principal(),
             Some(_) => {}
         }
+        let names_who = settings.principal.is_some() || settings.authorize.is_some();
+        if settings.idempotency.as_ref().is_some_and(|idempotency| !idempotency.shared_keys && !names_who) {
+            telemetry::warn_keys_of_nobody();
+        }
         let health = store.health();
         let usage = Arc::new(Usage::new(settings.max_node_bytes));
         let node = Arc::new(Self {
@@ -111,6 +124,7 @@ impl Node {
             telemetry: Telemetry::default(),
             usage,
             shares: Arc::default(),
+            names: Names::default(),
             streams: Mutex::default(),
             readers: AtomicUsize::new(0),
             health,
@@ -128,6 +142,11 @@ impl Node {
 
     pub(crate) fn now(&self) -> u64 {
         self.settings.clock.now()
+    }
+
+    /// Tells when the store is lost or back.
+    pub(crate) fn health(&self) -> watch::Receiver<Health> {
+        self.health.clone()
     }
 
     /// Whether the store could be reached when last heard of.
@@ -262,7 +281,9 @@ impl Node {
 
 impl Desk for Node {
     fn asked(&self, id: RequestId, ask: Ask) -> bool {
-        let Some(log) = self.streams().recorded.get(&id).cloned() else { return false };
+        let Some(log) = self.streams().recorded.get(&id).cloned() else {
+            return ask == Ask::Known && self.names.is_claimed_by(id);
+        };
         match ask {
             Ask::Known => {}
             Ask::Amiss => log.order(Orders { amiss: true, ..Orders::default() }),

@@ -7,7 +7,10 @@ use crate::{
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
-    header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, TRAILER},
+    header::{
+        ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
+        CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, TRAILER, TRANSFER_ENCODING,
+    },
     response::Parts,
 };
 
@@ -24,6 +27,23 @@ const UNTRUE: [HeaderName; 8] = [
     HeaderName::from_static("content-digest"),
     HeaderName::from_static("repr-digest"),
 ];
+
+/// What says nothing of a body that stands in another one's place, beside [`UNTRUE`].
+const OF_A_BODY: [HeaderName; 8] = [
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    CONTENT_LOCATION,
+    CONTENT_RANGE,
+    CONTENT_DISPOSITION,
+    LAST_MODIFIED,
+    TRANSFER_ENCODING,
+];
+
+/// Whether a header is about the body that it came with.
+pub(crate) fn describes_a_body(name: &HeaderName) -> bool {
+    UNTRUE.contains(name) || OF_A_BODY.contains(name)
+}
 
 /// In the extensions of a response that a `ResumeLayer` has made: another one around it leaves it alone.
 #[derive(Clone, Copy, Debug)]

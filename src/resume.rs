@@ -9,6 +9,7 @@ use crate::{
     death, follow,
     hooks::{Authorization, Principal},
     live::{LiveLog, Place, Stretch, Summary},
+    names::Meaning,
     node::{KeyRing, Node},
     reader::{Purpose, Reader},
     request::{Ask, Carrier, Mode},
@@ -97,17 +98,19 @@ fn verify(node: &Node, keys: &KeyRing, ask: Ask, principal: Option<&Principal>) 
     {
         from = None;
     }
-    Ok(Resume { claims, carrier, from: from.transpose()?, mode: ask.mode? })
+    Ok(Resume { claims, carrier, from: from.transpose()?, mode: ask.mode?, only_running: false })
 }
 
-/// A resume whose token is good.
-struct Resume {
+/// A resume whose token is good, or that needs none.
+pub(crate) struct Resume {
     claims: Cursor,
     /// What decides about 204.
     carrier: Carrier,
     /// What replaces the token's cursor.
     from: Option<u64>,
     mode: Mode,
+    /// A stream that is over is none.
+    only_running: bool,
 }
 
 /// Where a stream was found.
@@ -121,7 +124,26 @@ enum Found {
 }
 
 impl Resume {
-    async fn answer<B>(self, node: &Arc<Node>, signer: &Signer) -> Result<Response<ResumeBody<B>>, ResumeError> {
+    /// A resume of a stream that a name has led to.
+    pub(crate) fn by_name(meaning: &Meaning, from: u64, may_cancel: bool, only_running: bool) -> Self {
+        let claims = Cursor {
+            request_id: meaning.request_id,
+            node: meaning.node,
+            seq: 0,
+            // Past its time long since: a stream that is not there is not waited for as it is with a young token.
+            expires_at: 0,
+            step: crate::Step::NONE,
+            ended: false,
+            may_cancel,
+        };
+        Self { claims, carrier: Carrier::Token, from: (from > 0).then_some(from), mode: Mode::Live, only_running }
+    }
+
+    pub(crate) async fn answer<B>(
+        self,
+        node: &Arc<Node>,
+        signer: &Signer,
+    ) -> Result<Response<ResumeBody<B>>, ResumeError> {
         let id = self.claims.request_id;
         node.telemetry.resume_attempt(id, self.claims.seq, &self.claims.step, self.mode.as_str());
         if self.claims.ended && self.mode != Mode::Status && self.is_reconnect() {
@@ -212,6 +234,9 @@ impl Resume {
             Found::Remains(snapshot) => (Arc::new(remains(node, &self.claims, snapshot)), None),
         };
         let summary = log.summary();
+        if self.only_running && summary.end.is_some() {
+            return Ok(Some(no_content()));
+        }
         let mut claims = self.cursor();
         if let Some(from) = self.from {
             if from > summary.last.max(self.claims.seq) {

@@ -3,7 +3,7 @@
 use crate::{
     ResumeError, ResumeStream,
     answers::refuse,
-    begin::{Fresh, begin},
+    begin::{Fresh, answer},
     body::ResumeBody,
     cancel,
     drain::drain,
@@ -27,16 +27,22 @@ use tower_service::Service;
 
 /// The service that [`ResumeLayer`](crate::ResumeLayer) makes: `S` with resumable streams.
 ///
-/// A clone costs what a clone of `S` costs, and one pointer.
-pub struct Resume<S, Store> {
-    inner: S,
-    node: Arc<Node>,
-    store: PhantomData<fn() -> Store>,
+/// A clone costs what a clone of `S` costs, and one pointer. `Start` is [`Plain`], or [`Idempotent`](crate::Idempotent)
+/// where [`ResumeLayer::idempotency`](crate::ResumeLayer::idempotency) is set: then `S` has to be `Clone`, and it and its
+/// futures and errors `Send + 'static`. Without, nothing is asked of it that a service need not be.
+pub struct Resume<S, Store, Start = Plain> {
+    pub(crate) inner: S,
+    pub(crate) node: Arc<Node>,
+    kind: PhantomData<fn() -> (Store, Start)>,
 }
 
-impl<S, Store> Resume<S, Store> {
+/// Each request starts a stream of its own, unless it is a resume.
+#[derive(Debug)]
+pub enum Plain {}
+
+impl<S, Store, Start> Resume<S, Store, Start> {
     pub(crate) const fn new(inner: S, node: Arc<Node>) -> Self {
-        Self { inner, node, store: PhantomData }
+        Self { inner, node, kind: PhantomData }
     }
 
     /// The wrapped service.
@@ -55,19 +61,19 @@ impl<S, Store> Resume<S, Store> {
     }
 }
 
-impl<S: Clone, Store> Clone for Resume<S, Store> {
+impl<S: Clone, Store, Start> Clone for Resume<S, Store, Start> {
     fn clone(&self) -> Self {
         Self::new(self.inner.clone(), Arc::clone(&self.node))
     }
 }
 
-impl<S: fmt::Debug, Store> fmt::Debug for Resume<S, Store> {
+impl<S: fmt::Debug, Store, Start> fmt::Debug for Resume<S, Store, Start> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Resume").field("inner", &self.inner).field("node", &self.node).finish()
     }
 }
 
-impl<S, Store, ReqBody, ResBody> Service<Request<ReqBody>> for Resume<S, Store>
+impl<S, Store, ReqBody, ResBody> Service<Request<ReqBody>> for Resume<S, Store, Plain>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     ReqBody: Body + Send + 'static,
@@ -90,7 +96,7 @@ where
 }
 
 /// What becomes of a request, its handler included.
-fn start<S, ReqBody, ResBody>(
+pub(crate) fn start<S, ReqBody, ResBody>(
     node: &Arc<Node>,
     inner: &mut S,
     mut head: Parts,
@@ -114,6 +120,7 @@ where
                 request_id: crate::RequestId::random(),
                 principal: node.settings.principal.as_ref().and_then(|principal| principal(&head)),
                 correlation_id: correlation_id(&head.headers).map(Into::into),
+                claim: None,
             };
             head.extensions.insert(ResumeStream::new(fresh.request_id));
             let inner = inner.call(Request::from_parts(head, body));
@@ -156,6 +163,12 @@ pin_project_lite::pin_project! {
     }
 }
 
+impl<F, B> ResponseFuture<F, B> {
+    pub(crate) const fn answered(response: Response<ResumeBody<B>>) -> Self {
+        Self { state: State::Answer { response: Some(response) } }
+    }
+}
+
 impl<F, B> fmt::Debug for ResponseFuture<F, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ResponseFuture")
@@ -171,13 +184,20 @@ where
     type Output = Result<Response<ResumeBody<B>>, E>;
 
     #[expect(clippy::expect_used, reason = "a future is not polled after it was ready")]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.as_mut().project().state;
+        match state.as_mut().project() {
             StateProj::Pass { inner } => inner.poll(cx).map_ok(|response| response.map(ResumeBody::passed)),
             StateProj::Fresh { inner, fresh } => {
                 let response = ready!(inner.poll(cx))?;
                 let (node, fresh) = fresh.take().expect("ResponseFuture polled after it was ready");
-                Poll::Ready(Ok(begin(&node, fresh, response)))
+                match answer(&node, fresh, response) {
+                    Ok(response) => Poll::Ready(Ok(response)),
+                    Err(answer) => {
+                        state.set(State::Resume { answer });
+                        self.poll(cx)
+                    }
+                }
             }
             StateProj::Resume { answer } => answer.as_mut().poll(cx).map(Ok),
             StateProj::Answer { response } => {

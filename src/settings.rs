@@ -1,7 +1,7 @@
 //! Everything that can be set, validated by type, with its default and why.
 
 use crate::{
-    Clock, Durability, StoreOut,
+    Clock, Durability, Idempotency, StoreOut,
     durability::DEFAULT_STORE_PATIENCE,
     hooks::{AuthorizeFn, Classify, MakeFold, PrincipalFn, RenderErrorFn, StepRuleFn},
     live::Limits,
@@ -30,6 +30,8 @@ pub const DEFAULT_RETRY: Duration = Duration::from_millis(1000);
 pub const DEFAULT_DETACH_TIME: Duration = Duration::from_secs(900);
 /// How long the furthest reader may take nothing before the stream runs on without it.
 pub const DEFAULT_STALL_TIME: Duration = Duration::from_secs(30);
+/// How long a request waits for the first one with its `Idempotency-Key` to be answered.
+pub const DEFAULT_KEY_WAIT: Duration = Duration::from_secs(10);
 /// Streams recorded at a time on a node. One more passes unrecorded: new work is refused, none is dropped.
 pub const DEFAULT_MAX_STREAMS: usize = 10_000;
 /// Streams of one principal recorded at a time on a node: a tenth of all, so that nobody takes it all.
@@ -124,6 +126,7 @@ pub(crate) struct Settings {
     pub(crate) step_rule: Option<StepRuleFn>,
     pub(crate) render_error: Option<RenderErrorFn>,
     pub(crate) tokens_are_enough: bool,
+    pub(crate) idempotency: Option<Idempotency>,
 }
 
 impl Default for Settings {
@@ -163,6 +166,7 @@ impl Default for Settings {
             step_rule: None,
             render_error: None,
             tokens_are_enough: false,
+            idempotency: None,
         }
     }
 }

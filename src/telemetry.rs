@@ -69,11 +69,19 @@ pub enum Name {
     HandlerFailed,
     /// A stream is over.
     StreamEnded,
+    /// A request with an idempotency key has joined the stream of an earlier one.
+    KeyJoined,
+    /// The claim of a request with a key was taken over: its node is dead, or its stream gone.
+    ClaimTaken,
+    /// A name that a stream had belongs to another one now.
+    NameLost,
+    /// A handler has attached its caller to a stream by name.
+    Attached,
 }
 
 impl Name {
     /// Every name, in order.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 30] = [
         Self::ResumeIssued,
         Self::ResumeAttempt,
         Self::ResumeSuccess,
@@ -100,6 +108,10 @@ impl Name {
         Self::ReaderStalled,
         Self::HandlerFailed,
         Self::StreamEnded,
+        Self::KeyJoined,
+        Self::ClaimTaken,
+        Self::NameLost,
+        Self::Attached,
     ];
 
     /// The name as it is logged, in the field `event`.
@@ -132,6 +144,10 @@ impl Name {
             Self::ReaderStalled => "reader_stalled",
             Self::HandlerFailed => "handler_failed",
             Self::StreamEnded => "stream_ended",
+            Self::KeyJoined => "key_joined",
+            Self::ClaimTaken => "claim_taken",
+            Self::NameLost => "name_lost",
+            Self::Attached => "attached",
         }
     }
 }
@@ -257,6 +273,22 @@ impl Telemetry {
         report!(debug, StreamEnded, %request_id, status = status.as_str(), events);
     }
 
+    pub(crate) fn key_joined(&self, request_id: RequestId) {
+        report!(debug, KeyJoined, %request_id);
+    }
+
+    pub(crate) fn claim_taken(&self, request_id: RequestId, before: RequestId, node: NodeId) {
+        report!(debug, ClaimTaken, %request_id, %before, %node);
+    }
+
+    pub(crate) fn name_lost(&self, request_id: RequestId) {
+        report!(debug, NameLost, %request_id);
+    }
+
+    pub(crate) fn attached(&self, request_id: RequestId) {
+        report!(debug, Attached, %request_id);
+    }
+
     /// An encoded event stream passes unrecorded; said once.
     pub(crate) fn encoded(&self) {
         if !self.warned_encoded.swap(true, Ordering::Relaxed) {
@@ -275,6 +307,16 @@ pub(crate) fn warn_no_secret() {
         target: "tower_resume",
         "no secret is configured: streams pass as they are and cannot be resumed. Give ResumeLayer its Keys, or set \
          SSE_RESUME_SECRET where it is made by from_env"
+    );
+}
+
+/// Said once a layer that looks at nobody's key.
+pub(crate) fn warn_keys_of_nobody() {
+    warn!(
+        target: "tower_resume",
+        "idempotency is on, but nothing says whose a key is, so no Idempotency-Key is looked at: set \
+         ResumeLayer::principal_with or ResumeLayer::authorize_with, or Idempotency::shared_keys if whoever brings a key \
+         may join its stream"
     );
 }
 
@@ -324,6 +366,10 @@ mod tests {
                 "reader_stalled",
                 "handler_failed",
                 "stream_ended",
+                "key_joined",
+                "claim_taken",
+                "name_lost",
+                "attached",
             ]
         );
     }

@@ -22,6 +22,7 @@ mod keys;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use keys::Namer;
 pub use keys::{KeyError, Keys};
 
 use crate::{

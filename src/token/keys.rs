@@ -2,7 +2,7 @@
 
 use super::{Signer, Verifier};
 use hkdf::Hkdf;
-use hmac::{Hmac, KeyInit};
+use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::Sha256;
 use std::{ffi::OsString, fmt, sync::Arc};
 
@@ -11,6 +11,7 @@ const TOKEN_LABEL: &[u8] = b"tower-resume/token/v1";
 const KEY_ID_LABEL: &[u8] = b"tower-resume/key-id/v1";
 #[cfg(feature = "encryption")]
 const STORE_LABEL: &[u8] = b"tower-resume/store/v1";
+const NAME_LABEL: &[u8] = b"tower-resume/name/v1";
 
 const SECRET: &str = "SSE_RESUME_SECRET";
 const SECRET_OF_OLD: &str = "HMAC_SECRET";
@@ -109,6 +110,12 @@ impl Keys {
         Verifier::new(self.0.iter().map(|secret| secret.token_key(scope, principal)).collect())
     }
 
+    /// What makes the names of this scope: one for each secret, so that those are found that another node has given in
+    /// the course of a rotation.
+    pub(crate) fn namers(&self, scope: &str) -> Arc<[Namer]> {
+        self.0.iter().map(|secret| secret.namer(scope)).collect()
+    }
+
     /// The keys for what a store keeps, each with the id of its secret: the first seals, all of them open.
     #[cfg(feature = "encryption")]
     pub(crate) fn store_keys(&self) -> impl Iterator<Item = (u8, [u8; 32])> {
@@ -127,6 +134,28 @@ impl fmt::Debug for Keys {
 pub(super) struct TokenKey {
     pub(super) id: u8,
     pub(super) mac: Hmac<Sha256>,
+}
+
+/// Makes digests that tell nothing of what they are made of, to anybody without the secret.
+#[derive(Clone)]
+pub(crate) struct Namer(Hmac<Sha256>);
+
+impl Namer {
+    /// The digest of these fields. Each is preceded by its length: no two lists of as many fields spell the same bytes.
+    pub(crate) fn digest(&self, fields: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        for field in fields {
+            mac.update(&(field.len() as u64).to_be_bytes());
+            mac.update(field);
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl fmt::Debug for Namer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Namer").finish_non_exhaustive()
+    }
 }
 
 /// One secret of the ring, as the pseudorandom key that HKDF extracts from it.
@@ -157,10 +186,18 @@ impl Secret {
             &self.root,
             &[TOKEN_LABEL, &[0], &length(scope), scope.as_bytes(), &[mark], &length(name), name.as_bytes()],
         );
-        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-        let mac = Hmac::new_from_slice(&key).expect("HMAC takes a key of any length");
-        TokenKey { id: self.id, mac }
+        TokenKey { id: self.id, mac: hmac(&key) }
     }
+
+    fn namer(&self, scope: &str) -> Namer {
+        let key: [u8; 32] = expand(&self.root, &[NAME_LABEL, &[0], scope.as_bytes()]);
+        Namer(hmac(&key))
+    }
+}
+
+#[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+fn hmac(key: &[u8; 32]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 
 #[expect(clippy::expect_used, reason = "HKDF-SHA256 gives up to 8,160 bytes; one or 32 are asked for")]
@@ -251,6 +288,30 @@ mod tests {
         assert_eq!(format!("{keys:?}"), "Keys { count: 2, .. }");
         let (signer, verifier) = (keys.signer("scope", Some("ann")), keys.verifier("scope", Some("ann")));
         assert_eq!(format!("{signer:?} {verifier:?}"), "Signer { .. } Verifier { keys: 2, .. }");
+    }
+
+    #[test]
+    fn names_differ_by_secret_scope_and_every_field_and_are_not_tokens_keys() {
+        let (a, b) = (SECRET_A, &*"b".repeat(32));
+        let digest = |secret: &str, scope: &str, fields: &[&[u8]]| {
+            Keys::new(secret).unwrap().namers(scope).first().unwrap().digest(fields)
+        };
+        let all = [
+            digest(a, "", &[b"x", b"y"]),
+            digest(b, "", &[b"x", b"y"]),
+            digest(a, "s", &[b"x", b"y"]),
+            digest(a, "", &[b"xy", b""]),
+            digest(a, "", &[b"", b"xy"]),
+            digest(a, "", &[b"x", b"y", b""]),
+        ];
+        let mut distinct = all.to_vec();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), all.len());
+        assert_eq!(digest(a, "s", &[b"x"]), digest(a, "s", &[b"x"]));
+        let ring = Keys::ring([b, a]).unwrap().namers("");
+        assert_eq!(ring.iter().map(|namer| namer.digest(&[b"x", b"y"])).collect::<Vec<_>>(), [all[1], all[0]]);
+        assert_eq!(format!("{:?}", ring.first().unwrap()), "Namer { .. }");
     }
 
     #[test]

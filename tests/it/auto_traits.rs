@@ -3,8 +3,9 @@
 use axum::body::Body;
 use std::convert::Infallible;
 use tower_resume::{
-    Authorization, Class, Clock, ControlEvents, EndStatus, Eol, Event, EventIds, EventView, KeyError, Keys, NoBody,
-    NodeId, Principal, RequestId, Resume, ResumeBody, ResumeEndpoint, ResumeError, ResumeLayer, ResumeStream, Step,
+    Attach, Authorization, Class, Clock, ControlEvents, EndStatus, Eol, Event, EventIds, EventView, Idempotency,
+    Idempotent, KeyError, Keys, NoBody, NodeId, Principal, RequestId, Resume, ResumeBody, ResumeEndpoint, ResumeError,
+    ResumeLayer, ResumeStream, Step, StreamName,
     store::{
         AnyStore, Append, Appended, Chunk, DecodeError, Health, MemoryStore, Onto, Opened, Page, Pushed, Snapshot,
         StoreError, StoreErrorKind, StreamHead, Tail, Totals, Ttl, Watch, WatchGuard,
@@ -32,6 +33,11 @@ fn the_layer_the_service_and_the_endpoint_can_be_cloned_sent_and_shared() {
     shared::<Resume<Inner, Store>>();
     cloned::<Resume<Inner, Store>>();
     unpinned::<Resume<Inner, Store>>();
+    shared::<ResumeLayer<Store, Idempotent>>();
+    cloned::<ResumeLayer<Store, Idempotent>>();
+    shared::<Resume<Inner, Store, Idempotent>>();
+    cloned::<Resume<Inner, Store, Idempotent>>();
+    unpinned::<Resume<Inner, Store, Idempotent>>();
     shared::<ResumeEndpoint>();
     cloned::<ResumeEndpoint>();
 }
@@ -40,6 +46,7 @@ fn the_layer_the_service_and_the_endpoint_can_be_cloned_sent_and_shared() {
 fn futures_and_bodies_can_be_sent() {
     type Call = std::future::Ready<Result<http::Response<Body>, Infallible>>;
     sent::<tower_resume::ResponseFuture<Call, Body>>();
+    sent::<tower_resume::IdempotentFuture<Call, Body, Infallible>>();
     sent::<ResumeBody<Body>>();
     unpinned::<ResumeBody<Body>>();
     debug::<ResumeBody<Body>>();
@@ -66,6 +73,9 @@ fn values_can_be_cloned_sent_and_shared() {
         Eol,
         EventIds,
         ControlEvents,
+        StreamName,
+        Attach,
+        Idempotency,
         ResumeError,
         Name,
         MemoryStore,
@@ -103,5 +113,6 @@ fn errors_are_errors() {
 fn the_service_costs_one_pointer_over_what_it_wraps() {
     assert_eq!(size_of::<Resume<(), MemoryStore>>(), size_of::<usize>());
     assert_eq!(size_of::<Resume<[u64; 3], MemoryStore>>(), 4 * size_of::<usize>());
+    assert_eq!(size_of::<Resume<(), MemoryStore, Idempotent>>(), size_of::<usize>());
     assert_eq!(size_of::<ResumeEndpoint>(), size_of::<usize>());
 }

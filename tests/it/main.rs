@@ -42,6 +42,9 @@ mod errors;
 mod following;
 mod group_commit;
 mod hooks;
+mod idempotency;
+mod attach;
+mod claim_properties;
 mod modes;
 #[cfg(feature = "redis")]
 mod on_redis;

@@ -15,7 +15,7 @@ use std::{
     task::{Context, Poll},
 };
 use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _, service_fn};
-use tower_resume::{Resume, ResumeLayer, store::MemoryStore};
+use tower_resume::{Idempotency, Resume, ResumeLayer, store::MemoryStore};
 
 /// Is ready at the third look, may be called once then, and counts its clones. A clone of it is not ready.
 #[derive(Debug, Default)]
@@ -82,6 +82,42 @@ async fn the_inner_service_that_was_ready_is_the_one_called_and_is_never_cloned(
         assert_eq!(response.status(), 200);
     }
     assert_eq!(clones.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn with_keys_too_the_one_that_was_ready_is_called_and_only_a_key_that_counts_clones_it() {
+    let shy = Sendable::default();
+    let clones = Arc::clone(&shy.0.clones);
+    let mut service = layer().idempotency(Idempotency::new().shared_keys()).layer(shy);
+    for (key, cloned) in [(None, 0), (Some("k"), 1), (None, 1), (Some("other"), 2)] {
+        for _ in 0..2 {
+            assert!(service.poll_ready(&mut Context::from_waker(std::task::Waker::noop())).is_pending());
+        }
+        let mut request = get_stream();
+        if let Some(key) = key {
+            request.headers_mut().insert("idempotency-key", key.parse().unwrap());
+        }
+        assert_eq!(service.ready().await.unwrap().call(request).await.unwrap().status(), 200);
+        assert_eq!(clones.load(Ordering::Relaxed), cloned);
+    }
+}
+
+/// [`Shy`], with an error that can be sent.
+#[derive(Clone, Debug, Default)]
+struct Sendable(Shy);
+
+impl Service<Request<Body>> for Sendable {
+    type Response = Response<Body>;
+    type Error = String;
+    type Future = Ready<Result<Response<Body>, String>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        self.0.poll_ready(cx).map_err(|error| format!("{error:?}"))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        ready(self.0.call(request).into_inner().map_err(|error| format!("{error:?}")))
+    }
 }
 
 #[tokio::test]

@@ -370,6 +370,8 @@ impl Store for RedisStore {
         value: Option<Bytes>,
         ttl: Duration,
     ) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send {
+        // Other nodes may ask about what this one claims.
+        self.0.needed.notify_one();
         steer::exchange(&self.0.appends, &self.0.keys, name, expect, value, ttl)
     }
 

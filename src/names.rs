@@ -1,0 +1,163 @@
+//! What names stand for: streams that handlers have named, and requests that bring a key.
+//!
+//! A name is a digest; see [`Namer`](crate::token::Namer). The store knows what it stands for, for all nodes. Beside that
+//! each node knows what it has given itself: it settles what happens on one node without a round trip, also
+//! while the store is away.
+
+mod hold;
+
+pub(crate) use hold::{Kept, Stand, hold, keep};
+
+use crate::{NodeId, RequestId, node::Node, store::Name};
+use bytes::Bytes;
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// The first byte of a value. What another release has written otherwise is not read.
+const VERSION: u8 = 1;
+const IS_STREAM: u8 = 1;
+const HAS_PRINT: u8 = 1 << 1;
+const BYTES: usize = 2 + 16 + 8 + 8 + 16;
+
+/// A digest of what a request with a key asks for.
+pub(crate) type Print = [u8; 16];
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Meaning {
+    /// The stream, or what will be one if the handler answers with a stream.
+    pub(crate) request_id: RequestId,
+    /// The node that runs the handler.
+    pub(crate) node: NodeId,
+    /// When the request came, in milliseconds since the epoch.
+    pub(crate) since: u64,
+    /// Whether the handler has answered with a stream.
+    pub(crate) is_stream: bool,
+    /// What was asked for, where the application tells requests apart.
+    pub(crate) print: Option<Print>,
+}
+
+impl Meaning {
+    pub(crate) fn encode(&self) -> Bytes {
+        let mut out = Vec::with_capacity(BYTES);
+        let flags = if self.is_stream { IS_STREAM } else { 0 } | if self.print.is_some() { HAS_PRINT } else { 0 };
+        out.extend_from_slice(&[VERSION, flags]);
+        out.extend_from_slice(self.request_id.as_bytes());
+        out.extend_from_slice(self.node.as_bytes());
+        out.extend_from_slice(&self.since.to_be_bytes());
+        out.extend_from_slice(&self.print.unwrap_or_default());
+        out.into()
+    }
+
+    /// `None` for what is not of this form.
+    pub(crate) fn decode(value: &[u8]) -> Option<Self> {
+        let (&[version, flags], rest) = value.split_first_chunk()?;
+        let (request_id, rest) = rest.split_first_chunk()?;
+        let (node, rest) = rest.split_first_chunk()?;
+        let (since, rest) = rest.split_first_chunk()?;
+        let print: Print = rest.try_into().ok()?;
+        (version == VERSION && flags & !(IS_STREAM | HAS_PRINT) == 0).then_some(Self {
+            request_id: RequestId::from_bytes(*request_id),
+            node: NodeId::from_bytes(*node),
+            since: u64::from_be_bytes(*since),
+            is_stream: flags & IS_STREAM != 0,
+            print: (flags & HAS_PRINT != 0).then_some(print),
+        })
+    }
+
+    /// Whether the other one is younger: of several streams of one name, the newest has it.
+    pub(crate) fn yields_to(&self, other: &Self) -> bool {
+        (self.since, self.request_id) < (other.since, other.request_id)
+    }
+}
+
+/// The names that this node has given, or is about to.
+#[derive(Debug, Default)]
+pub(crate) struct Names(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    meanings: HashMap<Name, Meaning>,
+    /// The requests with a key whose handlers have not answered yet.
+    claims: HashSet<RequestId>,
+}
+
+impl Names {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn get(&self, name: Name) -> Option<Meaning> {
+        self.lock().meanings.get(&name).copied()
+    }
+
+    /// Whether a request with a key is under way here.
+    pub(crate) fn is_claimed_by(&self, id: RequestId) -> bool {
+        self.lock().claims.contains(&id)
+    }
+}
+
+/// Names that this node gives, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Given {
+    node: Arc<Node>,
+    id: RequestId,
+    names: Vec<Name>,
+}
+
+impl Given {
+    /// Claims all of these names for a request, unless one of them is taken: then that one, and what it stands for.
+    pub(crate) fn claim(node: &Arc<Node>, names: Vec<Name>, meaning: Meaning) -> Result<Self, (Name, Meaning)> {
+        let mut state = node.names.lock();
+        for name in &names {
+            if let Some(taken) = state.meanings.get(name) {
+                return Err((*name, *taken));
+            }
+        }
+        state.meanings.extend(names.iter().map(|name| (*name, meaning)));
+        state.claims.insert(meaning.request_id);
+        drop(state);
+        Ok(Self { node: Arc::clone(node), id: meaning.request_id, names })
+    }
+
+    /// Gives a stream this name, whatever it stood for.
+    pub(crate) fn name(node: &Arc<Node>, names: Vec<Name>, meaning: Meaning) -> Self {
+        node.names.lock().meanings.extend(names.iter().map(|name| (*name, meaning)));
+        Self { node: Arc::clone(node), id: meaning.request_id, names }
+    }
+
+    /// The handler has answered with a stream.
+    pub(crate) fn answered(&self) {
+        let mut state = self.node.names.lock();
+        for name in &self.names {
+            if let Some(meaning) = state.meanings.get_mut(name).filter(|meaning| meaning.request_id == self.id) {
+                meaning.is_stream = true;
+            }
+        }
+        state.claims.remove(&self.id);
+    }
+
+    /// Another one has this name now.
+    pub(crate) fn lose(&self, name: Name) {
+        let mut state = self.node.names.lock();
+        if let Entry::Occupied(there) = state.meanings.entry(name)
+            && there.get().request_id == self.id
+        {
+            there.remove();
+        }
+    }
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        for name in &self.names {
+            self.lose(*name);
+        }
+        self.node.names.lock().claims.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests;

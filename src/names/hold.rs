@@ -1,0 +1,127 @@
+//! Seeing to it that names stand for what they should, in the store, for as long as a stream runs.
+
+use super::{Given, Meaning};
+use crate::{
+    RequestId,
+    node::Node,
+    store::{Expect, Name, StoreError},
+};
+use bytes::Bytes;
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep},
+};
+
+/// How often others may change a name under our hands before we come again.
+const TRIES: usize = 4;
+/// How soon a name that could not be set is tried again, give or take a half. A store that says it is back is tried at
+/// once.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long names that were never set are still tried once nobody looks after the stream's log any more.
+const FINISH_WITHIN: Duration = Duration::from_secs(5);
+
+/// Makes a name stand for `value`, where it stands for what is expected, for nothing, or for something that `yields`.
+/// What it stands for otherwise.
+pub(crate) async fn hold(
+    node: &Node,
+    name: Name,
+    value: &Bytes,
+    mut expect: Expect,
+    ttl: Duration,
+    yields: impl Fn(&Bytes) -> bool,
+) -> Result<Option<Bytes>, StoreError> {
+    let mut found = None;
+    for _ in 0..TRIES {
+        found = Arc::clone(&node.store).exchange(name, expect, Some(value.clone()), ttl).await?;
+        expect = match &found {
+            Some(found) if found == value => return Ok(None),
+            Some(other) if yields(other) => Expect::Value(other.clone()),
+            Some(_) => return Ok(found),
+            None => Expect::Nothing,
+        };
+    }
+    Ok(found)
+}
+
+/// A name that a stream is to have.
+#[derive(Debug)]
+pub(crate) struct Stand {
+    pub(crate) name: Name,
+    pub(crate) meaning: Meaning,
+    /// The claim that the stream comes of; `None` for a name that its handler has given it.
+    pub(crate) claim: Option<Bytes>,
+}
+
+impl Stand {
+    /// Whether it does stand for the stream, or already for another one.
+    async fn hold(&self, node: &Node, is_first: bool) -> Result<bool, StoreError> {
+        let value = self.meaning.encode();
+        let first = match &self.claim {
+            Some(claim) if is_first => Expect::Value(claim.clone()),
+            // Of several streams of one name the newest has it. Said in time, no clock has a say in which one that is.
+            None if is_first => Expect::Any,
+            _ => Expect::Value(value.clone()),
+        };
+        let yields = |found: &Bytes| match &self.claim {
+            Some(claim) => found == claim,
+            None => Meaning::decode(found).is_some_and(|found| found.yields_to(&self.meaning)),
+        };
+        // It outlives the log, of which it is a mere sign: that is what says whether there is a stream.
+        let ttl = node.settings.state_ttl * 2;
+        Ok(hold(node, self.name, &value, first, ttl, yields).await?.is_none())
+    }
+}
+
+/// Sees to a stream's names until it is dropped; then only until they were set for once.
+#[derive(Debug)]
+pub(crate) struct Kept(#[expect(dead_code, reason = "what counts is that it is dropped")] oneshot::Sender<Infallible>);
+
+/// Sees to the names of a stream that begins, in a task of its own: nobody waits for it.
+pub(crate) fn keep(node: &Arc<Node>, id: RequestId, stands: Vec<Stand>, given: Vec<Given>) -> Kept {
+    let (kept, over) = oneshot::channel();
+    drop(tokio::spawn(run(Arc::clone(node), id, stands, given, over)));
+    Kept(kept)
+}
+
+async fn run(
+    node: Arc<Node>,
+    id: RequestId,
+    mut stands: Vec<Stand>,
+    given: Vec<Given>,
+    mut over: oneshot::Receiver<Infallible>,
+) {
+    let mut health = node.health();
+    let mut give_up_at = None;
+    let mut is_first = true;
+    loop {
+        health.mark_unchanged();
+        let mut all_set = true;
+        let mut lost = Vec::new();
+        for stand in &stands {
+            match stand.hold(&node, is_first).await {
+                Ok(true) => {}
+                Ok(false) => lost.push(stand.name),
+                Err(_) => all_set = false,
+            }
+        }
+        is_first = false;
+        for name in lost {
+            node.telemetry.name_lost(id);
+            given.iter().for_each(|given| given.lose(name));
+            stands.retain(|stand| stand.name != name);
+        }
+        let now = Instant::now();
+        if stands.is_empty() || give_up_at.is_some_and(|at| all_set || now >= at) {
+            return;
+        }
+        let pause = if all_set { node.settings.state_ttl / 3 } else { RETRY };
+        tokio::select! {
+            () = sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())) => {}
+            Ok(()) = health.changed() => {}
+            _ = &mut over, if give_up_at.is_none() => {
+                give_up_at = Some(Instant::now() + FINISH_WITHIN);
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What a name's value says, and who has a name.
+
+use super::*;
+use proptest::prelude::*;
+
+fn meaning() -> impl Strategy<Value = Meaning> {
+    (any::<[u8; 16]>(), any::<[u8; 8]>(), any::<u64>(), any::<bool>(), any::<Option<Print>>()).prop_map(
+        |(id, node, since, is_stream, print)| Meaning {
+            request_id: RequestId::from_bytes(id),
+            node: NodeId::from_bytes(node),
+            since,
+            is_stream,
+            print,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_value_reads_back_and_fits_into_a_name(meaning in meaning()) {
+        let value = meaning.encode();
+        prop_assert!(value.len() <= crate::store::NAME_MAX_BYTES);
+        prop_assert_eq!(Meaning::decode(&value), Some(meaning));
+    }
+
+    #[test]
+    fn what_is_not_of_this_form_is_not_read(meaning in meaning(), cut in 0..BYTES, version in 2_u8..) {
+        let value = meaning.encode().to_vec();
+        prop_assert_eq!(Meaning::decode(&value[..cut]), None);
+        prop_assert_eq!(Meaning::decode(&[&*value, b"x"].concat()), None);
+        prop_assert_eq!(Meaning::decode(&[&[version], &value[1..]].concat()), None);
+    }
+
+    #[test]
+    fn of_two_streams_one_is_the_newer(a in meaning(), b in meaning()) {
+        prop_assert!(!a.yields_to(&a));
+        prop_assert!(a.request_id == b.request_id || a.yields_to(&b) != b.yields_to(&a));
+    }
+}
