@@ -118,7 +118,7 @@ where
         may_cancel: true,
     };
     let signer = keys.signer(fresh.principal.as_ref().map(|principal| &*principal.0));
-    let up = node.store_is_up();
+    let up = node.store_reaches(fresh.request_id);
     if !up {
         node.telemetry.degraded("store");
     }

@@ -154,6 +154,11 @@ impl Node {
         self.health.borrow().up
     }
 
+    /// Whether this stream's log can be reached, as far as is known.
+    pub(crate) fn store_reaches(&self, id: RequestId) -> bool {
+        self.store_is_up() && self.store.reaches(id)
+    }
+
     /// Counts up each time the store has come back.
     pub(crate) fn store_epoch(&self) -> u64 {
         self.health.borrow().epoch

@@ -258,7 +258,7 @@ impl Resume {
         }
         let purpose = self.purpose(node, &log, &summary, &claims).await?;
         let needs_events = matches!(purpose, Purpose::Live | Purpose::Replay);
-        if needs_events && log.is_thinned_behind(claims.seq) && !node.store_is_up() {
+        if needs_events && log.is_thinned_behind(claims.seq) && !node.store_reaches(id) {
             return Err(ResumeError::StoreUnavailable);
         }
         let Some(guard) = node.admit_reader() else { return Err(ResumeError::TooManyReaders) };
@@ -272,7 +272,7 @@ impl Resume {
         let reader = Reader::new(Arc::clone(node), guard, place, signer.clone(), claims, purpose, as_comments);
         let mut response = Response::new(ResumeBody::read(reader));
         resumed_head(response.headers_mut(), id, &token);
-        if !node.store_is_up() {
+        if !node.store_reaches(id) {
             // It comes from this node's own memory.
             degraded_head(response.headers_mut(), "store");
         }

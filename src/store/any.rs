@@ -23,6 +23,7 @@ pub(crate) trait Erased: Send + Sync + 'static {
     fn node(&self) -> NodeId;
     fn is_shared(&self) -> bool;
     fn health(&self) -> watch::Receiver<Health>;
+    fn reaches(&self, id: RequestId) -> bool;
     fn append(self: Arc<Self>, append: Append) -> Reply<Appended>;
     fn open(self: Arc<Self>, id: RequestId, after: u64) -> Reply<Option<Opened>>;
     fn page(self: Arc<Self>, id: RequestId, after: u64) -> Reply<Option<Page>>;
@@ -62,6 +63,10 @@ impl<S: Store> Erased for S {
 
     fn health(&self) -> watch::Receiver<Health> {
         Store::health(self)
+    }
+
+    fn reaches(&self, id: RequestId) -> bool {
+        Store::reaches(self, id)
     }
 
     fn append(self: Arc<Self>, append: Append) -> Reply<Appended> {
@@ -176,6 +181,10 @@ impl Store for AnyStore {
         self.0.health()
     }
 
+    fn reaches(&self, id: RequestId) -> bool {
+        self.0.reaches(id)
+    }
+
     fn append(&self, append: Append) -> impl Future<Output = Result<Appended, StoreError>> + Send {
         Arc::clone(&self.0).append(append)
     }
@@ -274,6 +283,10 @@ impl<S: Store> Store for Arc<S> {
 
     fn health(&self) -> watch::Receiver<Health> {
         Store::health(&**self)
+    }
+
+    fn reaches(&self, id: RequestId) -> bool {
+        Store::reaches(&**self, id)
     }
 
     fn append(&self, append: Append) -> impl Future<Output = Result<Appended, StoreError>> + Send {

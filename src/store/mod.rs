@@ -293,6 +293,12 @@ pub trait Store: Send + Sync + 'static {
     /// Whether the store can be reached. A store that cannot fail need not ever change it.
     fn health(&self) -> watch::Receiver<Health>;
 
+    /// Whether this stream's log can be reached, as far as is known here. A store of several parts, some of which may be
+    /// away, says more than [`health`](Self::health) does.
+    fn reaches(&self, _id: RequestId) -> bool {
+        self.health().borrow().up
+    }
+
     /// Adds to a log, begins it or replaces it.
     fn append(&self, append: Append) -> impl Future<Output = Result<Appended, StoreError>> + Send;
 

@@ -93,6 +93,7 @@ async fn while_a_shard_is_lost_the_streams_of_the_others_go_on() {
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
     assert!(store.health().borrow().up, "most of it is there");
+    assert!(store.reaches(other.id) && !store.reaches(lost.id));
     assert_eq!(other.read(&store).await, other.log[1..]);
     let epoch = store.health().borrow().epoch;
     cluster.nodes[0].restart().await;
@@ -101,6 +102,7 @@ async fn while_a_shard_is_lost_the_streams_of_the_others_go_on() {
     until("it is read again", async || store.open(lost.id, 0).await.is_ok()).await;
     assert_eq!(lost.read(&store).await, lost.log[1..]);
     assert!(store.health().borrow().epoch > epoch, "writers are told to look");
+    until("it is reached", async || store.reaches(lost.id)).await;
 }
 
 #[tokio::test]

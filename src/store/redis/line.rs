@@ -87,6 +87,11 @@ impl Line {
         self.route.server(key).and_then(|server| self.over(server)).ok_or_else(no_connection)
     }
 
+    /// Whether the server that has this key answers, by what was heard last.
+    pub(super) fn reaches(&self, key: &Value) -> bool {
+        self.route.server(key.as_bytes().unwrap_or_default()).is_some_and(|server| server.answers())
+    }
+
     /// Sends one command, whose first argument is its key.
     pub(super) async fn call(&self, command: &'static str, args: Vec<Value>) -> Result<Value, Error> {
         let at = args.first().map_or_else(|| Err(no_connection()), |key| self.at(key))?;

@@ -298,6 +298,10 @@ impl Store for RedisStore {
         self.0.pulse.subscribe()
     }
 
+    fn reaches(&self, id: RequestId) -> bool {
+        self.0.appends.reaches(&self.0.keys.log(id))
+    }
+
     fn append(&self, append: Append) -> impl Future<Output = Result<Appended, StoreError>> + Send {
         self.0.append(append)
     }
