@@ -121,6 +121,38 @@ async fn a_node_dies_with_redis_which_comes_back_with_an_old_dump() {
 }
 
 #[tokio::test]
+async fn a_node_dies_with_redis_which_comes_back_empty() {
+    let Some(mut scene) = Scene::start().await else { return };
+    let mut load = Load::new(&scene, Shape { events: 250, pace: 240, alone: true, ..Shape::default() });
+    load.begin_on(&[0], 4).await;
+    load.latecomers();
+    load.reach(10).await;
+    load.healed(&scene.probe).await;
+    scene.redis.kill().await;
+    scene.nodes[0].kill().await;
+    let began = Instant::now();
+    scene.redis.restart().await;
+    load.done(Who::Latecomer).await;
+    load.recovered_since(began);
+    let (row, all) = load.come_through("node and Redis killed, Redis back empty").await;
+    row.check();
+    for seen in &all {
+        let ledger = &seen.outcome.as_ref().expect("none hangs").ledger;
+        assert_eq!(ledger.end, Some(("interrupted".to_owned(), ledger.last)), "{:?} of {}", seen.who, seen.stream);
+    }
+    // Nobody has any of it any more. Until that is sure, clients are told to come back.
+    for stream in &load.streams {
+        until("it is gone for good", async || {
+            let request = Request::get(scene.nodes[1].addr, "/resume").header("x-resume-token", &stream.token);
+            let reply = request.send().await;
+            assert!(matches!(reply.status.as_u16(), 426 | 503), "{}", reply.status);
+            reply.status == 426 && reply.json().await["code"] == "stream_expired"
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn a_runtime_is_shut_down_while_streams_run() {
     let Some(scene) = Scene::start().await else { return };
     let mut load = under_way(&scene, 60).await;
