@@ -11,7 +11,7 @@ use crate::{
     resume::Resume,
     store::Name,
 };
-use http::{HeaderName, HeaderValue, Response, response::Parts};
+use http::{HeaderName, HeaderValue, Response, Version, response::Parts};
 use std::sync::Arc;
 
 /// In the extensions of a response: the name of the stream that it is.
@@ -121,11 +121,12 @@ pub(crate) fn wanted(head: &mut Parts) -> Option<Attach> {
 pub(crate) async fn attach<B>(
     node: Arc<Node>,
     principal: Option<Principal>,
+    version: Version,
     mut head: Parts,
     attach: Attach,
 ) -> Response<ResumeBody<B>> {
     let found = find(&node, principal.as_ref(), &attach).await;
-    let (reply, body) = found.unwrap_or_else(|error| refuse(&node, error, head.version)).into_parts();
+    let (reply, body) = found.unwrap_or_else(|error| refuse(&node, error, version)).into_parts();
     let untrue: Vec<HeaderName> = head.headers.keys().filter(|name| describes_a_body(name)).cloned().collect();
     for name in untrue {
         head.headers.remove(name);
@@ -133,6 +134,7 @@ pub(crate) async fn attach<B>(
     head.headers.extend(reply.headers);
     head.extensions.extend(reply.extensions);
     head.status = reply.status;
+    node.deploy.close_connection(version, &mut head.headers);
     Response::from_parts(head, body)
 }
 

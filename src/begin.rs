@@ -18,7 +18,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{Extensions, Response};
+use http::{Extensions, Response, Version};
 use http_body::Body;
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ pub(crate) struct Fresh {
     pub(crate) request_id: RequestId,
     pub(crate) principal: Option<Principal>,
     pub(crate) correlation_id: Option<Arc<str>>,
+    pub(crate) version: Version,
     /// The claim of a request that brought a key. Where no recorded stream comes of it, it is dropped, and so let go.
     pub(crate) claim: Option<Claim>,
 }
@@ -45,7 +46,7 @@ where
     let (mut head, body) = response.into_parts();
     match attach::wanted(&mut head) {
         None => Ok(begin(node, fresh, Response::from_parts(head, body))),
-        Some(wanted) => Err(Box::pin(attach::attach(Arc::clone(node), fresh.principal, head, wanted))),
+        Some(wanted) => Err(Box::pin(attach::attach(Arc::clone(node), fresh.principal, fresh.version, head, wanted))),
     }
 }
 
@@ -123,6 +124,7 @@ where
         node.telemetry.degraded("store");
     }
     first_head(&mut head.headers, fresh.request_id, &signer.sign(&claims), (!up).then_some("store"));
+    node.deploy.close_connection(fresh.version, &mut head.headers);
     head.extensions.insert(Recorded);
     let reader = Reader::new(Arc::clone(node), guard, place, signer, claims, Purpose::First, as_comments);
     Response::from_parts(head, ResumeBody::read(reader))

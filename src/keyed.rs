@@ -93,16 +93,18 @@ where
     ResBody: Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
+    let (_call, version) = (node.called(), head.version);
     let wait = node.settings.idempotency.as_ref().map_or(Duration::ZERO, |idempotency| idempotency.wait);
     let claim = match ticket.claim(&node, wait, &mut client).await {
         Ok(Claimed::Mine(claim)) => claim,
-        Ok(Claimed::Joined(response)) => {
+        Ok(Claimed::Joined(mut response)) => {
             drain(body);
+            node.deploy.close_connection(version, response.headers_mut());
             return Ok(response);
         }
         Err(error) => {
             drain(body);
-            return Ok(refuse(&node, error, head.version));
+            return Ok(refuse(&node, error, version));
         }
     };
     let correlation_id = correlation_id(&head.headers).map(Into::into);
@@ -112,7 +114,7 @@ where
         never = claim.renew() => match never {},
     };
     let Ticket { request_id, principal, .. } = ticket;
-    let fresh = Fresh { request_id, principal, correlation_id, claim: Some(claim) };
+    let fresh = Fresh { request_id, principal, correlation_id, version, claim: Some(claim) };
     Ok(match answer(&node, fresh, response) {
         Ok(response) => response,
         Err(attached) => attached.await,

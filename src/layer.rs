@@ -78,7 +78,7 @@ impl<S, Start> ResumeLayer<S, Start> {
         &self.settings
     }
 
-    fn node(&self) -> Arc<Node> {
+    pub(crate) fn node(&self) -> Arc<Node> {
         let make = || Node::new(self.settings.clone(), Arc::clone(&self.store), self.keys.clone());
         Arc::clone(self.node.get_or_init(make))
     }

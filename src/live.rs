@@ -106,6 +106,8 @@ pub(crate) struct LiveLog {
     released: AtomicBool,
     /// It is all in the store.
     safe: AtomicBool,
+    /// What was last written has reached the store.
+    reaches_store: AtomicBool,
     /// The stream is over.
     over: Notify,
     state: Mutex<State>,
@@ -121,8 +123,19 @@ impl LiveLog {
     /// An empty log for a stream that begins here.
     pub(crate) fn begin(id: RequestId, head: StreamHead, limits: Limits, usage: Arc<Usage>) -> Self {
         let state = State { first: 1, updated_at: head.started_at, ..State::default() };
-        let (released, safe) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { id, head, recorded: true, limits, usage, released, safe, over: Notify::new(), state: Mutex::new(state) }
+        let [released, safe, reaches_store] = [const { AtomicBool::new(false) }; 3];
+        Self {
+            id,
+            head,
+            recorded: true,
+            limits,
+            usage,
+            released,
+            safe,
+            reaches_store,
+            over: Notify::new(),
+            state: Mutex::new(state),
+        }
     }
 
     /// A log that begins where `begin` does, for a stream of which the store's newest is `tail`.
@@ -138,8 +151,19 @@ impl LiveLog {
         let totals = Totals { bytes: bytes_before, ..tail.totals };
         let newest = Newest { last: tail.last, bytes: tail.totals.bytes, step: tail.step.clone(), end: tail.end };
         let state = State { first, step_before, updated_at: tail.at, totals, newest: Some(newest), ..State::default() };
-        let (released, safe) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { id, head, recorded: false, limits, usage, released, safe, over: Notify::new(), state: Mutex::new(state) }
+        let [released, safe, reaches_store] = [const { AtomicBool::new(false) }; 3];
+        Self {
+            id,
+            head,
+            recorded: false,
+            limits,
+            usage,
+            released,
+            safe,
+            reaches_store,
+            over: Notify::new(),
+            state: Mutex::new(state),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -2,6 +2,7 @@
 
 use crate::{
     RequestId,
+    deploy::{Deploy, Unfinished},
     live::{LiveLog, Orders},
     names::Names,
     pulse::Pulse,
@@ -82,8 +83,11 @@ pub(crate) struct Node {
     pub(crate) usage: Arc<Usage>,
     pub(crate) shares: Arc<Shares>,
     pub(crate) names: Names,
+    pub(crate) deploy: Deploy,
     streams: Mutex<Streams>,
     readers: AtomicUsize,
+    /// Requests whose handlers have not answered yet.
+    calls: AtomicUsize,
     health: watch::Receiver<Health>,
     tending: AtomicBool,
     pulse: Pulse,
@@ -125,8 +129,10 @@ impl Node {
             usage,
             shares: Arc::default(),
             names: Names::default(),
+            deploy: Deploy::default(),
             streams: Mutex::default(),
             readers: AtomicUsize::new(0),
+            calls: AtomicUsize::new(0),
             health,
             tending: AtomicBool::new(false),
             pulse: Pulse::new(),
@@ -242,6 +248,41 @@ impl Node {
         (self.readers.fetch_add(1, Ordering::Relaxed) < self.settings.max_readers).then_some(guard)
     }
 
+    /// Counts a request whose handler is about to be called.
+    pub(crate) fn called(self: &Arc<Self>) -> Call {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Call(Arc::clone(self))
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn readers(&self) -> usize {
+        self.readers.load(Ordering::Relaxed)
+    }
+
+    /// What has to be done before this process can go.
+    pub(crate) fn unfinished(&self) -> Unfinished {
+        let mut unfinished = Unfinished::default();
+        for log in self.streams().recorded.values() {
+            if !log.is_over() {
+                unfinished.running += 1;
+            } else if self.store.is_shared() && !log.is_safe() {
+                unfinished.unstored += 1;
+            }
+        }
+        unfinished
+    }
+
+    /// Makes all streams of this node, and their readers, look at how far its drain has come.
+    pub(crate) fn look_up(&self) {
+        let streams = self.streams();
+        let logs: Vec<_> = streams.recorded.values().chain(streams.followed.values()).cloned().collect();
+        drop(streams);
+        logs.iter().for_each(|log| log.look_up());
+    }
+
     /// How long an append waits for company: not at all on a quiet node or while somebody follows.
     pub(crate) fn linger(&self, watched: bool) -> Duration {
         if watched {
@@ -295,6 +336,22 @@ impl Desk for Node {
             Ask::Cancel => log.order(Orders { cancel: true, ..Orders::default() }),
         }
         true
+    }
+}
+
+/// One request whose handler has not answered yet, for as long as it is held.
+#[derive(Debug)]
+pub(crate) struct Call(Arc<Node>);
+
+impl Call {
+    pub(crate) const fn node(&self) -> &Arc<Node> {
+        &self.0
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

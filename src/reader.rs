@@ -3,6 +3,7 @@
 //! It turns what lies behind its cursor into the bytes of a response: the handler's events with their ids, gaps,
 //! replay and then live with no seam, control events, heartbeats, and the end.
 
+mod leave;
 mod pages;
 mod patience;
 mod say;
@@ -11,6 +12,7 @@ mod take;
 use crate::{
     Event,
     control::{Control, HEARTBEAT},
+    deploy::Stage,
     live::Place,
     node::{Node, ReaderGuard},
     request::Mode,
@@ -103,6 +105,8 @@ pub(crate) struct Reader {
     heard_at: Instant,
     signed_at: Instant,
     timer: Pin<Box<Sleep>>,
+    /// When it is sent away, while its node is drained.
+    leave_at: Option<Instant>,
     began: Instant,
 }
 
@@ -148,6 +152,7 @@ impl Reader {
             lifted: None,
             heard_at: now,
             signed_at: now,
+            leave_at: None,
             began: now,
         }
     }
@@ -161,13 +166,25 @@ impl Reader {
                     self.open();
                 }
                 Phase::Flowing => {
+                    let stage = self.node.deploy.stage();
+                    if stage != Stage::Serving && self.is_sent_away(stage) {
+                        self.send_away();
+                        continue;
+                    }
                     while self.out.len() < FLUSH_BYTES && matches!(self.phase, Phase::Flowing) {
                         if matches!(self.step(cx), Step::Wait) {
                             break;
                         }
                     }
-                    if self.out.is_empty() && matches!(self.phase, Phase::Flowing) && !self.idle(cx) {
-                        return Poll::Pending;
+                    if self.out.is_empty() && matches!(self.phase, Phase::Flowing) {
+                        // Only now is it sure to be woken when that changes.
+                        match self.node.deploy.stage() {
+                            Stage::Closed if self.waits_in_vain() => self.send_away(),
+                            now if now != stage => {}
+                            _ if self.idle(cx) => {}
+                            _ => return Poll::Pending,
+                        }
+                        continue;
                     }
                 }
                 Phase::Ending if self.out.is_empty() => {
@@ -245,6 +262,11 @@ impl Reader {
         Step::On
     }
 
+    fn send_away(&mut self) {
+        self.node.telemetry.reader_sent_away(self.claims.request_id, self.claims.seq);
+        self.cut();
+    }
+
     /// Whether a long silence made it say something.
     fn idle(&mut self, cx: &mut Context<'_>) -> bool {
         while self.timer.as_mut().poll(cx).is_ready() {
@@ -270,6 +292,7 @@ impl Reader {
             // The timer is left alone while events flow; only here does it learn how long the silence really is.
             let next = if self.in_part { now + settings.heartbeat } else { heartbeat.min(refresh.max(now + TICK)) };
             let next = next.min(impatient.unwrap_or(now + settings.silence()));
+            let next = self.leave_at.filter(|at| *at > now).map_or(next, |at| next.min(at));
             self.timer.as_mut().reset(next.max(now + TICK));
         }
         false

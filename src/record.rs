@@ -3,6 +3,7 @@
 
 use crate::{
     EndStatus, Event, EventView, Step, WhenAlone,
+    deploy::Stage,
     framer::{Frame, Framer, Unfinished},
     hooks::{Class, SnapshotFold},
     live::{LiveLog, Passing},
@@ -293,6 +294,9 @@ impl Recorder {
         }
         if orders.cancel || self.writer.is_cancelled() {
             self.end_for_sure(EndStatus::Cancelled);
+        }
+        if self.node.deploy.stage() >= Stage::Overdue {
+            self.end_for_sure(EndStatus::Interrupted);
         }
         // Its own clients still get the whole stream, unless they may see only what is stored; with none left, nobody
         // would.

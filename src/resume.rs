@@ -41,7 +41,7 @@ pub(crate) async fn respond<B>(node: Arc<Node>, head: Parts, ask: Ask) -> Respon
     };
     let signer = keys.signer(principal.as_ref().map(|principal| &*principal.0));
     let (carrier, claims) = (resume.carrier, resume.cursor());
-    match resume.answer(&node, &signer).await {
+    let mut response = match resume.answer(&node, &signer).await {
         Ok(response) => response,
         Err(error) if error.is_transient() && carrier.is_event_source() && node.can_say_wait() => {
             wait(&node, claims, &signer, error)
@@ -50,7 +50,9 @@ pub(crate) async fn respond<B>(node: Arc<Node>, head: Parts, ask: Ask) -> Respon
             refuse_with(&node, error, StatusCode::SERVICE_UNAVAILABLE, version)
         }
         Err(error) => refuse(&node, error, version),
-    }
+    };
+    node.deploy.close_connection(version, response.headers_mut());
+    response
 }
 
 pub(crate) fn authorize(node: &Node, head: &Parts) -> Result<Option<Principal>, Box<Response<Bytes>>> {

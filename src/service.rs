@@ -7,7 +7,7 @@ use crate::{
     body::ResumeBody,
     cancel,
     drain::drain,
-    node::Node,
+    node::{Call, Node},
     request::{Entrance, Intent, correlation_id, intent},
     resume::respond,
     source::BoxError,
@@ -120,11 +120,13 @@ where
                 request_id: crate::RequestId::random(),
                 principal: node.settings.principal.as_ref().and_then(|principal| principal(&head)),
                 correlation_id: correlation_id(&head.headers).map(Into::into),
+                version: head.version,
                 claim: None,
             };
             head.extensions.insert(ResumeStream::new(fresh.request_id));
+            let call = node.called();
             let inner = inner.call(Request::from_parts(head, body));
-            State::Fresh { inner, fresh: Some((Arc::clone(node), fresh)) }
+            State::Fresh { inner, fresh: Some((call, fresh)) }
         }
         Intent::Resume(ask) => {
             drain(body);
@@ -156,7 +158,7 @@ pin_project_lite::pin_project! {
         // Not the layer's: its response passes, too.
         Pass { #[pin] inner: F },
         // The response may be a stream to record.
-        Fresh { #[pin] inner: F, fresh: Option<(Arc<Node>, Fresh)> },
+        Fresh { #[pin] inner: F, fresh: Option<(Call, Fresh)> },
         // Boxed once for each time that a client comes back, or cancels.
         Resume { answer: BoxFuture<'static, Response<ResumeBody<B>>> },
         Answer { response: Option<Response<ResumeBody<B>>> },
@@ -190,8 +192,8 @@ where
             StateProj::Pass { inner } => inner.poll(cx).map_ok(|response| response.map(ResumeBody::passed)),
             StateProj::Fresh { inner, fresh } => {
                 let response = ready!(inner.poll(cx))?;
-                let (node, fresh) = fresh.take().expect("ResponseFuture polled after it was ready");
-                match answer(&node, fresh, response) {
+                let (call, fresh) = fresh.take().expect("ResponseFuture polled after it was ready");
+                match answer(call.node(), fresh, response) {
                     Ok(response) => Poll::Ready(Ok(response)),
                     Err(answer) => {
                         state.set(State::Resume { answer });

@@ -2,13 +2,13 @@
 //!
 //! No field ever holds a token, a secret or a payload.
 
-use crate::{EndStatus, NodeId, RequestId, Step, control::GapReason, store::StoreError};
+use crate::{Drained, EndStatus, NodeId, RequestId, Step, control::GapReason, store::StoreError};
 use std::{
     error::Error,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 /// The target of every event.
 pub const TARGET: &str = "tower_resume";
@@ -65,6 +65,12 @@ pub enum Name {
     WriterDead,
     /// A reader took nothing for so long that the stream goes on without waiting for it.
     ReaderStalled,
+    /// The node is drained: clients are sent away, where they can go on elsewhere.
+    DrainBegan,
+    /// A client was sent away.
+    ReaderSentAway,
+    /// The drain is done, with what is left.
+    DrainDone,
     /// A handler's body failed or panicked.
     HandlerFailed,
     /// A stream is over.
@@ -81,7 +87,7 @@ pub enum Name {
 
 impl Name {
     /// Every name, in order.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 33] = [
         Self::ResumeIssued,
         Self::ResumeAttempt,
         Self::ResumeSuccess,
@@ -106,6 +112,9 @@ impl Name {
         Self::StreamFenced,
         Self::WriterDead,
         Self::ReaderStalled,
+        Self::DrainBegan,
+        Self::ReaderSentAway,
+        Self::DrainDone,
         Self::HandlerFailed,
         Self::StreamEnded,
         Self::KeyJoined,
@@ -142,6 +151,9 @@ impl Name {
             Self::StreamFenced => "stream_fenced",
             Self::WriterDead => "writer_dead",
             Self::ReaderStalled => "reader_stalled",
+            Self::DrainBegan => "drain_began",
+            Self::ReaderSentAway => "reader_sent_away",
+            Self::DrainDone => "drain_done",
             Self::HandlerFailed => "handler_failed",
             Self::StreamEnded => "stream_ended",
             Self::KeyJoined => "key_joined",
@@ -263,6 +275,19 @@ impl Telemetry {
         report!(debug, ReaderStalled, %request_id, readers);
     }
 
+    pub(crate) fn drain_began(&self, streams: usize, readers: usize) {
+        report!(info, DrainBegan, streams, readers);
+    }
+
+    pub(crate) fn reader_sent_away(&self, request_id: RequestId, seq: u64) {
+        report!(debug, ReaderSentAway, %request_id, seq);
+    }
+
+    pub(crate) fn drain_done(&self, drained: Drained) {
+        let Drained { interrupted, unstored, open } = drained;
+        report!(info, DrainDone, interrupted, unstored, open);
+    }
+
     pub(crate) fn handler_failed(&self, request_id: RequestId, error: &(dyn Error + Send + Sync + 'static)) {
         // The error's own words may hold what the handler was sent.
         report!(warn, HandlerFailed, %request_id, "the handler's body failed");
@@ -364,6 +389,9 @@ mod tests {
                 "stream_fenced",
                 "writer_dead",
                 "reader_stalled",
+                "drain_began",
+                "reader_sent_away",
+                "drain_done",
                 "handler_failed",
                 "stream_ended",
                 "key_joined",

@@ -426,7 +426,8 @@ impl Writer {
     }
 
     /// The store has written. (That it can be read says little: one that is full still can.)
-    const fn wrote(&mut self) {
+    fn wrote(&mut self) {
+        self.log.set_reaches_store(true);
         self.backoff = MIN_BACKOFF;
         self.failing = false;
     }
@@ -513,6 +514,7 @@ impl Writer {
             self.failing = true;
             self.telemetry().store_failed(self.log.id, error);
         }
+        self.log.set_reaches_store(false);
         self.lost = !self.node.store_is_up();
         self.let_go_of_sent();
         // What was asked may have been done, so the log's end is looked at before anything is sent again.

@@ -166,6 +166,13 @@ impl LiveLog {
         Poll::Pending
     }
 
+    /// Makes the source and the readers look at what has changed around them.
+    pub(crate) fn look_up(&self) {
+        let wakers = self.lock().wakers();
+        wakers.into_iter().for_each(Waker::wake);
+        self.kick();
+    }
+
     /// Makes the source look at what has changed around it.
     pub(crate) fn kick(&self) {
         let mut state = self.lock();
@@ -237,6 +244,20 @@ impl LiveLog {
             taken.push(event.clone());
         }
         Stretch { first, step_before, bytes_before, events: taken }
+    }
+
+    /// Whether the stream is over and in the store.
+    pub(crate) fn is_safe(&self) -> bool {
+        self.safe.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether what was last written has reached the store.
+    pub(crate) fn set_reaches_store(&self, reaches: bool) {
+        self.reaches_store.store(reaches, Ordering::Relaxed);
+    }
+
+    pub(crate) fn reaches_store(&self) -> bool {
+        self.reaches_store.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_safe(&self) {

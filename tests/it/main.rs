@@ -21,6 +21,7 @@ mod auto_traits;
 mod control_events;
 mod dead;
 mod degraded;
+mod drain;
 mod drivers;
 mod ends;
 mod first_response;

@@ -1,0 +1,489 @@
+//! A drain: clients go on elsewhere where they can, streams run to their end, what is left at the deadline is
+//! interrupted, and no response of the layer's stays open.
+
+use crate::common::{Ended, Handler, Logs, Reply, Switch, Told, call, keys, layer, until};
+use axum::{Router, body::Body};
+use futures_util::future::join_all;
+use http::Version;
+use std::{future::IntoFuture as _, time::Duration};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::Instant};
+use tower_resume::{
+    Drained, Durability, ResumeLayer,
+    store::{MemoryStore, Store},
+    telemetry::Name,
+};
+
+/// A node that is called without sockets, so that time can be paused.
+struct Here<S> {
+    layer: ResumeLayer<S>,
+    handler: Handler,
+    app: Router,
+}
+
+impl<S: Store> Here<S> {
+    fn new(layer: ResumeLayer<S>) -> Self {
+        let handler = Handler::new();
+        let app = handler.router().layer(layer.clone()).route_service("/resume", layer.endpoint());
+        Self { layer, handler, app }
+    }
+
+    /// Begins a stream; its client has seen `open`: both sides, and the token.
+    async fn begin(&self) -> (Told, Reply, String) {
+        let mut first = call(self.app.clone(), crate::common::get_stream()).await;
+        let token = first.phase("open").await["token"].as_str().unwrap().to_owned();
+        (self.handler.told().await, first, token)
+    }
+
+    async fn resume(&self, token: &str) -> Reply {
+        let request = http::Request::get("/resume").header("x-resume-token", token).body(Body::empty()).unwrap();
+        call(self.app.clone(), request).await
+    }
+
+    /// Waits until this node, too, knows of this event.
+    async fn knows(&self, token: &str, last: u64) {
+        until("it is known", async || {
+            let request = http::Request::get("/resume?mode=status").header("x-resume-token", token);
+            let status = call(self.app.clone(), request.body(Body::empty()).unwrap()).await;
+            status.status == 200 && status.json().await["last"] == last
+        })
+        .await;
+    }
+
+    fn drain(&self, within: Duration) -> JoinHandle<Drained> {
+        tokio::spawn(self.layer.drain(within))
+    }
+}
+
+/// Two nodes, each with its own hold on one store.
+fn two() -> ([Here<Switch>; 2], [Switch; 2]) {
+    let store = MemoryStore::new();
+    let switches = [Switch::new(&store).shared(), Switch::new(&store).shared()];
+    let nodes = switches.clone().map(|switch| Here::new(ResumeLayer::new(switch, keys()).tokens_are_enough()));
+    (nodes, switches)
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn drained(interrupted: usize, unstored: usize, open: usize) -> (usize, usize, usize) {
+    (interrupted, unstored, open)
+}
+
+fn parts(drained: Drained) -> (usize, usize, usize) {
+    (drained.interrupted, drained.unstored, drained.open)
+}
+
+/// Reads on to how the body ends: the events' numbers, the id of the last, the end's status if there was one.
+struct Rest {
+    numbers: Vec<u64>,
+    token: String,
+    status: Option<String>,
+    ended: Ended,
+    at: Instant,
+}
+
+async fn rest(mut reply: Reply, token: &str) -> Rest {
+    let (events, ended) = reply.events().await;
+    let mut rest = Rest { numbers: Vec::new(), token: token.to_owned(), status: None, ended, at: Instant::now() };
+    for event in events {
+        match event.phase().as_deref() {
+            None => rest.numbers.push(event.data.parse().unwrap()),
+            Some("end") => rest.status = Some(event.json()["status"].as_str().unwrap().to_owned()),
+            Some("gap") => panic!("{event:?}"),
+            Some(_) => {}
+        }
+        rest.token = event.id.unwrap();
+    }
+    rest
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_a_shared_store_clients_go_on_on_another_node_at_scattered_moments_and_lose_nothing() {
+    let ([one, other], _) = two();
+    let (mut told, mut clients) = (Vec::new(), Vec::new());
+    for _ in 0..40 {
+        let (handler, mut first, _) = one.begin().await;
+        handler.count(1..=3);
+        let token = first.counts(1..=3).await;
+        told.push(handler);
+        clients.push((first, token));
+    }
+    // These only follow what runs elsewhere, and nothing is said there.
+    let (elsewhere, mut first_elsewhere, token) = other.begin().await;
+    elsewhere.count(1..=3);
+    first_elsewhere.counts(1..=3).await;
+    one.knows(&token, 3).await;
+    for _ in 0..10 {
+        let mut follower = one.resume(&token).await;
+        follower.phase("replay").await;
+        let token = follower.counts(1..=3).await;
+        follower.phase("live").await;
+        clients.push((follower, token));
+    }
+    let begun = Instant::now();
+    let drain = one.drain(10 * MINUTE);
+    let gone = join_all(clients.into_iter().map(|(reply, token)| async move { rest(reply, &token).await })).await;
+    let (mut soonest, mut latest) = (Duration::MAX, Duration::ZERO);
+    for rest in &gone {
+        assert_eq!((rest.ended, &rest.status, rest.numbers.len()), (Ended::Abrupt, &None, 0));
+        (soonest, latest) = (soonest.min(rest.at - begun), latest.max(rest.at - begun));
+    }
+    assert!(latest < 11 * SECOND && latest - soonest > 3 * SECOND, "{soonest:?} to {latest:?}");
+    assert!(told.iter().all(|told| !told.is_dropped()), "the handlers run on");
+    for told in &told {
+        told.count(4..=6);
+    }
+    elsewhere.count(4..=6);
+    let mut back = Vec::new();
+    for rest in &gone {
+        back.push(other.resume(&rest.token).await);
+    }
+    assert!(!drain.is_finished());
+    drop((told, elsewhere));
+    for (reply, before) in back.into_iter().zip(&gone) {
+        let rest = rest(reply, &before.token).await;
+        assert_eq!((&*rest.numbers, rest.status.as_deref()), (&[4, 5, 6][..], Some("complete")));
+    }
+    assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_to_a_node_that_is_drained_is_served_for_a_while_over_a_connection_of_its_own() {
+    let ([one, other], _) = two();
+    let (told, mut first, token) = one.begin().await;
+    told.send("data: 1\n\n");
+    first.counts([1]).await;
+    let drain = one.drain(10 * MINUTE);
+    assert_eq!(rest(first, &token).await.ended, Ended::Abrupt);
+    // One that knows no other node.
+    let begun = Instant::now();
+    let mut token = token;
+    for turn in 1..=10 {
+        let reply = one.resume(&token).await;
+        assert_eq!((reply.status.as_u16(), reply.header("connection")), (200, Some("close")));
+        let rest = rest(reply, &token).await;
+        assert_eq!((rest.ended, rest.status), (Ended::Abrupt, None));
+        token = rest.token;
+        let took = rest.at - begun;
+        assert!(took >= turn * 2 * SECOND && took < turn * 6 * SECOND, "turn {turn}: {took:?}");
+    }
+    // A stream that begins now: its handler runs here to its end.
+    for (version, close) in
+        [(Version::HTTP_11, Some("close")), (Version::HTTP_10, Some("close")), (Version::HTTP_2, None)]
+    {
+        let begun = Instant::now();
+        let request = http::Request::get("/stream").version(version).body(Body::empty()).unwrap();
+        let first = call(one.app.clone(), request).await;
+        assert_eq!((first.status.as_u16(), first.header("connection")), (200, close), "{version:?}");
+        let told = one.handler.told().await;
+        told.send("data: 1\n\n");
+        let first = rest(first, "").await;
+        assert_eq!((first.ended, &*first.numbers), (Ended::Abrupt, &[1][..]));
+        assert!(first.at - begun >= 2 * SECOND);
+        let mut back = other.resume(&first.token).await;
+        back.phase("replay").await;
+        back.phase("live").await;
+        drop(told);
+        assert_eq!(back.phase("end").await["status"], "complete");
+    }
+    assert_eq!(one.resume("rubbish").await.status, 400, "refusals are what they were");
+    drop(told);
+    assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_a_store_of_its_own_clients_stay_and_streams_run_to_their_end() {
+    let here = Here::new(layer());
+    let (told, mut first, token) = here.begin().await;
+    let mut second = here.resume(&token).await;
+    second.phase("replay").await;
+    second.phase("live").await;
+    let drain = here.drain(10 * MINUTE);
+    for number in 1..=20 {
+        told.send(format!("data: {number}\n\n"));
+        tokio::time::sleep(20 * SECOND).await;
+        first.counts([number]).await;
+        second.counts([number]).await;
+        assert!(!drain.is_finished());
+    }
+    told.end();
+    for reply in [&mut first, &mut second] {
+        assert_eq!(reply.phase("end").await["status"], "complete");
+        assert_eq!(reply.rest().await, (vec![], Ended::Clean));
+    }
+    drop((first, second));
+    assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_at_the_deadline_is_interrupted_and_its_clients_see_the_end() {
+    for shared in [true, false] {
+        for within in [Duration::ZERO, 30 * SECOND] {
+            let switch = Switch::new(&MemoryStore::new());
+            let switch = if shared { switch.shared() } else { switch };
+            // One that cannot be written to: nobody can go on elsewhere.
+            switch.set_full(true);
+            let here = Here::new(ResumeLayer::new(switch.clone(), keys()).tokens_are_enough());
+            let (told, first, token) = here.begin().await;
+            told.count(1..=3);
+            let second = here.resume(&token).await;
+            let begun = Instant::now();
+            let drain = here.drain(within);
+            for reply in [first, second] {
+                let rest = rest(reply, &token).await;
+                assert_eq!((&*rest.numbers, rest.status.as_deref()), (&[1, 2, 3][..], Some("interrupted")));
+                assert_eq!(rest.ended, Ended::Clean);
+                assert!(rest.at - begun >= within && rest.at - begun < within + 2 * SECOND);
+            }
+            told.dropped().await;
+            assert_eq!(parts(drain.await.unwrap()), drained(1, usize::from(shared), 0), "shared: {shared}");
+            assert!(begun.elapsed() <= within + 2 * SECOND);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_store_is_out_clients_stay_and_once_it_is_back_they_are_sent_away() {
+    let ([one, other], [switch, _]) = two();
+    let (told, mut first, token) = one.begin().await;
+    told.send("data: 1\n\n");
+    first.counts([1]).await;
+    one.knows(&token, 1).await;
+    let drain = one.drain(10 * MINUTE);
+    switch.set_down(true);
+    tokio::time::sleep(MINUTE).await;
+    told.send("data: 2\n\n");
+    let token = first.counts([2]).await;
+    switch.set_down(false);
+    let begun = Instant::now();
+    let gone = rest(first, &token).await;
+    assert_eq!((gone.ended, gone.status), (Ended::Abrupt, None));
+    assert!(begun.elapsed() < 10 * SECOND);
+    other.knows(&token, 2).await;
+    told.end();
+    assert_eq!(rest(other.resume(&token).await, &token).await.status.as_deref(), Some("complete"));
+    assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_for_ends_to_be_stored_but_not_beyond_the_deadline() {
+    for comes_back in [true, false] {
+        let ([one, other], [switch, _]) = two();
+        let (told, mut first, token) = one.begin().await;
+        told.send("data: 1\n\n");
+        first.counts([1]).await;
+        one.knows(&token, 1).await;
+        switch.set_full(true);
+        let drain = one.drain(MINUTE);
+        told.end();
+        assert_eq!(rest(first, &token).await.status.as_deref(), Some("complete"));
+        tokio::time::sleep(MINUTE / 2).await;
+        assert!(!drain.is_finished());
+        if comes_back {
+            switch.set_full(false);
+            let begun = Instant::now();
+            assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 0));
+            assert!(begun.elapsed() < 10 * SECOND);
+            let rest = rest(other.resume(&token).await, &token).await;
+            assert_eq!((&*rest.numbers, rest.status.as_deref()), (&[1][..], Some("complete")));
+        } else {
+            assert_eq!(parts(drain.await.unwrap()), drained(0, 1, 0));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_stream_is_drained_as_any_other() {
+    let store = MemoryStore::new();
+    let switch = Switch::new(&store).shared();
+    let layer = ResumeLayer::new(switch.clone(), keys()).tokens_are_enough().durability(Durability::Stored);
+    let here = Here::new(layer);
+    let (told, mut first, token) = here.begin().await;
+    told.send("data: 1\n\n");
+    first.counts([1]).await;
+    // What the store does not have, nobody is shown: at the deadline the response is cut.
+    switch.set_full(true);
+    told.send("data: 2\n\n");
+    let begun = Instant::now();
+    let drain = here.drain(5 * SECOND);
+    let rest = rest(first, &token).await;
+    assert_eq!((rest.ended, rest.status, rest.numbers.len()), (Ended::Abrupt, None, 0));
+    assert_eq!(parts(drain.await.unwrap()), drained(1, 1, 0));
+    assert!(begun.elapsed() < 8 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_can_be_asked_for_twice_and_left_and_the_earliest_deadline_counts() {
+    let here = Here::new(layer());
+    let (told, first, token) = here.begin().await;
+    let begun = Instant::now();
+    drop(here.layer.drain(Duration::ZERO));
+    let far = here.drain(Duration::MAX);
+    let aborted = here.drain(SECOND);
+    tokio::task::yield_now().await;
+    aborted.abort();
+    tokio::time::sleep(10 * SECOND).await;
+    assert!(!told.is_dropped(), "a future that is dropped ends nothing");
+    let near = here.drain(10 * SECOND);
+    let rest = rest(first, &token).await;
+    assert_eq!((rest.status.as_deref(), rest.ended), (Some("interrupted"), Ended::Clean));
+    assert_eq!(rest.at - begun, 20 * SECOND);
+    assert_eq!(parts(near.await.unwrap()), drained(1, 0, 0));
+    assert_eq!(parts(far.await.unwrap()), drained(0, 0, 0));
+    assert_eq!(parts(here.drain(MINUTE).await.unwrap()), drained(0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_for_handlers_that_have_not_answered_yet() {
+    let (answer, answered) = oneshot::channel::<()>();
+    let answered = std::sync::Mutex::new(Some(answered));
+    let (one, _) = (layer(), ());
+    let handler = tower::service_fn(move |_: http::Request<Body>| {
+        let answered = answered.lock().unwrap().take().unwrap();
+        async move {
+            answered.await.unwrap();
+            let body = Body::from("data: 1\n\n");
+            Ok::<_, std::convert::Infallible>(
+                http::Response::builder().header("content-type", "text/event-stream").body(body).unwrap(),
+            )
+        }
+    });
+    let first = tokio::spawn(call(tower::Layer::layer(&one, handler), crate::common::get_stream()));
+    tokio::time::sleep(SECOND).await;
+    let drain = tokio::spawn(one.drain(MINUTE));
+    tokio::time::sleep(MINUTE / 2).await;
+    assert!(!drain.is_finished());
+    answer.send(()).unwrap();
+    let rest = rest(first.await.unwrap(), "").await;
+    assert_eq!((&*rest.numbers, rest.status.as_deref()), (&[1][..], Some("complete")));
+    assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_holds_a_drain_up_to_its_deadline_only() {
+    let ([one, other], _) = two();
+    let (told, mut first, token) = one.begin().await;
+    told.send("data: 1\n\n");
+    first.counts([1]).await;
+    other.knows(&token, 1).await;
+    let begun = Instant::now();
+    let drain = one.drain(MINUTE);
+    told.end();
+    assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 1));
+    assert!(begun.elapsed() >= MINUTE && begun.elapsed() <= MINUTE + 2 * SECOND);
+    assert_eq!(rest(first, &token).await.status.as_deref(), Some("complete"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_a_node_is_drained_nothing_stays_open_there() {
+    let ([one, other], _) = two();
+    let (elsewhere, _first, token) = other.begin().await;
+    elsewhere.send("data: 1\n\n");
+    one.knows(&token, 1).await;
+    assert_eq!(parts(one.drain(MINUTE).await.unwrap()), drained(0, 0, 0));
+    let begun = Instant::now();
+    let late = rest(one.resume(&token).await, &token).await;
+    assert_eq!((late.ended, late.status), (Ended::Abrupt, None));
+    let first = call(one.app.clone(), crate::common::get_stream()).await;
+    let told = one.handler.told().await;
+    let late = rest(first, "").await;
+    assert_eq!((late.ended, late.status.as_deref()), (Ended::Clean, Some("interrupted")));
+    told.dropped().await;
+    assert!(begun.elapsed() < SECOND);
+    // What is over is replayed as ever.
+    let again = rest(one.resume(&late.token).await, &late.token).await;
+    assert_eq!((again.ended, again.status.as_deref()), (Ended::Clean, Some("interrupted")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_is_told_from_its_beginning_to_what_is_left() {
+    let logs = Logs::new();
+    let ([one, _], _) = two();
+    let (told, mut first, token) = one.begin().await;
+    told.send("data: 1\n\n");
+    first.counts([1]).await;
+    let drain = one.drain(MINUTE);
+    rest(first, &token).await;
+    drain.await.unwrap();
+    let lines = |name: Name| {
+        let event = format!("event={} ", name.as_str());
+        logs.all().into_iter().filter(|line| line.contains(&event)).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(Name::DrainBegan), ["INFO event=drain_began streams=1 readers=1"]);
+    assert_eq!(lines(Name::DrainDone), ["INFO event=drain_done interrupted=1 unstored=0 open=0"]);
+    let away = lines(Name::ReaderSentAway);
+    assert!(away.len() == 1 && away[0].ends_with("seq=1") && !away[0].contains(&token), "{away:?}");
+}
+
+/// A server that is told to stop gracefully.
+struct Graceful {
+    addr: std::net::SocketAddr,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl Graceful {
+    async fn start(app: Router) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let addr = listener.local_addr().unwrap();
+        let server = axum::serve(listener, app).with_graceful_shutdown(async { drop(stopped.await) });
+        Self { addr, stop, server: tokio::spawn(server.into_future()) }
+    }
+}
+
+/// Opens streams of all kinds, lets half of the handlers end, and stops the server: it returns, and so do all clients.
+async fn a_server_stops<S: Store>(layer: ResumeLayer<S>, goes_on_elsewhere: bool) {
+    let handler = Handler::new();
+    let app = handler.router().layer(layer.clone()).route_service("/resume", layer.endpoint());
+    let server = Graceful::start(app).await;
+    let request = |path, http2| {
+        let request = crate::common::Request::get(server.addr, path);
+        if http2 { request.http2() } else { request }
+    };
+    let (mut told, mut clients) = (Vec::new(), Vec::new());
+    for number in 0..8 {
+        let mut first = request("/stream", number % 2 == 0).send().await;
+        let token = first.phase("open").await["token"].as_str().unwrap().to_owned();
+        let handler = handler.told().await;
+        handler.count(1..=3);
+        first.counts(1..=3).await;
+        told.push(handler);
+        clients.push(tokio::spawn(async move { first.events().await }));
+        let mut second = request("/resume", number % 2 == 0).header("x-resume-token", &token).send().await;
+        second.phase("replay").await;
+        second.counts(1..=3).await;
+        clients.push(tokio::spawn(async move { second.events().await }));
+    }
+    server.stop.send(()).unwrap();
+    let drain = tokio::spawn(layer.drain(4 * SECOND));
+    for told in told.drain(..4) {
+        told.count([4]);
+    }
+    let drained = drain.await.unwrap();
+    server.server.await.unwrap().unwrap();
+    assert_eq!(parts(drained), (4, 0, 0));
+    let (mut sent_away, mut ended) = (0, 0);
+    for client in clients {
+        let (events, how) = client.await.unwrap();
+        let end = events.last().and_then(|event| event.phase()).is_some_and(|phase| phase == "end");
+        assert_eq!(how, if end { Ended::Clean } else { Ended::Abrupt });
+        (sent_away, ended) = (sent_away + u32::from(!end), ended + u32::from(end));
+    }
+    println!("a graceful shutdown: {sent_away} clients sent away, {ended} saw the end");
+    assert_eq!(sent_away > 0, goes_on_elsewhere);
+}
+
+#[tokio::test]
+async fn a_server_with_open_streams_shuts_down_gracefully_over_memory() {
+    a_server_stops(layer(), false).await;
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn a_server_with_open_streams_shuts_down_gracefully_over_redis() {
+    let Some(redis) = crate::redis_server::RedisServer::start().await else { return };
+    let store = tower_resume::store::RedisStore::connect(&redis.url()).unwrap();
+    assert!(store.ready(10 * SECOND).await);
+    a_server_stops(ResumeLayer::new(store, keys()).tokens_are_enough(), true).await;
+}
