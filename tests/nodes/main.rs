@@ -29,6 +29,7 @@ mod herd;
 mod node;
 mod outage;
 mod rotation;
+mod rolling;
 mod stored;
 mod two_nodes;
 mod user;

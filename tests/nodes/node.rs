@@ -1,16 +1,21 @@
 //! This test binary, started again as a node: an axum server whose handler counts, under the layer, on Redis.
 
-use crate::redis_server::signal;
+use crate::redis_server::signal as send;
 use axum::{Router, extract::Query, response::Sse, response::sse::Event, routing::any};
-use futures_util::{StreamExt as _, stream};
-use std::{io::Error, net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use std::{future::IntoFuture as _, io::Error, net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     net::TcpListener,
     process::{Child, Command},
+    signal::unix::{SignalKind, signal},
     sync::Notify,
+    task::JoinHandle,
 };
 use tower_resume::{Durability, ResumeLayer, store::AnyStore};
+
+/// How long a node that is terminated lets its streams run.
+const DRAIN: Duration = Duration::from_secs(60);
 
 const TOLD: &str = "TOWER_RESUME_TEST_NODE";
 const DURABILITY: &str = "TOWER_RESUME_TEST_DURABILITY";
@@ -63,16 +68,25 @@ async fn a_process_that_is_told_to_is_a_node() {
         layer = layer.min_replicas(replicas);
     }
     let endpoint = layer.endpoint();
-    let app = Router::new().route("/count", any(count)).layer(layer).route_service("/resume", endpoint);
+    let app = Router::new().route("/count", any(count)).layer(layer.clone()).route_service("/resume", endpoint);
     let stopped = Arc::new(Notify::new());
     let stop = Arc::clone(&stopped);
     let app = app.route("/stop", any(async move || stop.notify_one()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("\nserving {}", listener.local_addr().unwrap());
-    // Told to stop, it drops its runtime, and with it all streams.
+    let mut terminate = signal(SignalKind::terminate()).unwrap();
+    let terminated = async move { terminate.recv().await.unwrap_or_default() }.shared();
+    let server = axum::serve(listener, app).with_graceful_shutdown(terminated.clone());
+    let mut server = tokio::spawn(server.into_future());
     tokio::select! {
-        served = axum::serve(listener, app) => served.unwrap(),
+        served = &mut server => served.unwrap().unwrap(),
+        // Told to stop, it drops its runtime, and with it all streams.
         () = stopped.notified() => {}
+        // Terminated, it lets its streams come to their end.
+        () = terminated => {
+            println!("\n{:?}", layer.drain(DRAIN).await);
+            server.await.unwrap().unwrap();
+        }
     }
 }
 
@@ -80,6 +94,7 @@ async fn a_process_that_is_told_to_is_a_node() {
 pub struct Node {
     pub addr: SocketAddr,
     child: Child,
+    lines: JoinHandle<Option<String>>,
 }
 
 impl Node {
@@ -110,8 +125,30 @@ impl Node {
                 break addr.parse().unwrap();
             }
         };
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { addr, child }
+        let lines = tokio::spawn(async move {
+            let mut drained = None;
+            while let Ok(Some(line)) = lines.next_line().await {
+                drained = Some(line).filter(|line| line.starts_with("Drained")).or(drained);
+            }
+            drained
+        });
+        Self { addr, child, lines }
+    }
+
+    /// Tells it to stop as an orchestrator does.
+    pub async fn terminate(&self) {
+        send("-TERM", &self.child).await;
+    }
+
+    /// Ready once the process is gone by itself. Whether it found nothing wrong.
+    pub async fn gone(&mut self) -> bool {
+        self.child.wait().await.unwrap().success()
+    }
+
+    /// What the process has said as it went.
+    pub async fn last_words(&mut self) -> Option<String> {
+        let lines = std::mem::replace(&mut self.lines, tokio::spawn(async { None }));
+        lines.await.unwrap()
     }
 
     /// Kills the process at once.
@@ -121,10 +158,10 @@ impl Node {
 
     /// Stops it in its tracks: connections stay, nobody answers.
     pub async fn pause(&self) {
-        signal("-STOP", &self.child).await;
+        send("-STOP", &self.child).await;
     }
 
     pub async fn go_on(&self) {
-        signal("-CONT", &self.child).await;
+        send("-CONT", &self.child).await;
     }
 }
