@@ -35,10 +35,15 @@ mod validate;
 mod wire;
 
 use std::error::Error;
+use std::future::IntoFuture as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tower_resume::ResumeLayer;
+use tower_resume::store::AnyStore;
 
 use crate::pace::Pace;
 
@@ -49,17 +54,57 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port: u16 = variable("PORT", "a port number")?.unwrap_or(3101);
     let per_event: u64 = variable("DRAFT_PACE_MS", "milliseconds for one event")?.unwrap_or(300);
     let at_least: usize = variable("DRAFT_MIN_EVENTS", "a number of events")?.unwrap_or(0);
+    let drain: u64 = variable("DRAFT_DRAIN_SEC", "seconds for open drafts when told to stop")?.unwrap_or(25);
     let pace = Pace::every(Duration::from_millis(per_event)).at_least(at_least);
     let (layer, secret_is_made) = resuming::layer()?;
     let store = layer.store_kind();
-    let app = resuming::resumable(http::router(http::Settings { pace, ..http::Settings::default() }), layer);
+    let app = resuming::resumable(http::router(http::Settings { pace, ..http::Settings::default() }), layer.clone());
     let addr = SocketAddr::from(([127, 0, 0, 1], port));
     let listener = tokio::net::TcpListener::bind(addr)
         .await
         .map_err(|error| format!("cannot listen on {addr}: {error}; set PORT to a free port"))?;
     greet(listener.local_addr()?, store, secret_is_made)?;
-    axum::serve(listener, app).await?;
-    Ok(())
+    serve(listener, app, layer, Duration::from_secs(drain)).await
+}
+
+/// Serves until it is told to stop. Open drafts then have their time to end, or to go on elsewhere.
+async fn serve(
+    listener: tokio::net::TcpListener,
+    app: axum::Router,
+    layer: ResumeLayer<AnyStore>,
+    drain: Duration,
+) -> Result<(), Box<dyn Error>> {
+    let told = told_to_stop()?.shared();
+    let mut server = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(told.clone()).into_future());
+    tokio::select! {
+        served = &mut server => return Ok(served??),
+        () = told => {}
+    }
+    layer.drain(drain).await;
+    // A client that takes nothing would hold its connection for ever.
+    match tokio::time::timeout(Duration::from_secs(1), server).await {
+        Ok(served) => Ok(served??),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Ready when somebody presses Ctrl-C, or when an orchestrator terminates the process.
+#[cfg(unix)]
+fn told_to_stop() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Ready when somebody presses Ctrl-C.
+#[cfg(not(unix))]
+fn told_to_stop() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    Ok(tokio::signal::ctrl_c().map(|_| ()))
 }
 
 /// A variable of the environment, where it is set.
