@@ -42,7 +42,7 @@ pub(crate) enum Stage {
     Closed,
 }
 
-impl<S: Store> ResumeLayer<S> {
+impl<S: Store, Start: 'static> ResumeLayer<S, Start> {
     /// Drains this node, for a deploy: a future that ends when all its streams have ended and are stored, and none of the
     /// layer's responses is open. Await it where the server is told to stop, so that an open stream does not block
     /// the server's graceful shutdown.
@@ -76,7 +76,7 @@ impl<S: Store> ResumeLayer<S> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn drain(&self, within: Duration) -> impl Future<Output = Drained> + Send + 'static + use<S> {
+    pub fn drain(&self, within: Duration) -> impl Future<Output = Drained> + Send + 'static + use<S, Start> {
         drain(self.node(), within)
     }
 }

@@ -1,14 +1,14 @@
 //! A drain: clients go on elsewhere where they can, streams run to their end, what is left at the deadline is
 //! interrupted, and no response of the layer's stays open.
 
-use crate::common::{Ended, Handler, Logs, Reply, Switch, Told, call, keys, layer, until};
+use crate::common::{Ended, Handler, Logs, Reply, Stage, Switch, Told, ask, call, keys, layer, until};
 use axum::{Router, body::Body};
 use futures_util::future::join_all;
 use http::Version;
 use std::{future::IntoFuture as _, time::Duration};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::Instant};
 use tower_resume::{
-    Drained, Durability, ResumeLayer,
+    Attach, Drained, Durability, Idempotency, ResumeLayer, StreamName,
     store::{MemoryStore, Store},
     telemetry::Name,
 };
@@ -356,6 +356,52 @@ async fn a_drain_waits_for_handlers_that_have_not_answered_yet() {
     answer.send(()).unwrap();
     let rest = rest(first.await.unwrap(), "").await;
     assert_eq!((&*rest.numbers, rest.status.as_deref()), (&[1][..], Some("complete")));
+    assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_for_the_handler_of_a_key_also_where_its_client_has_left_and_joins_say_close() {
+    let stage = Stage::new();
+    let layer = layer().idempotency(Idempotency::new().shared_keys());
+    let node = stage.under(layer.clone());
+    let keyed = || http::Request::post("/").header("idempotency-key", "a").body(Body::empty()).unwrap();
+    let left = ask(&node, keyed());
+    let handler = stage.call().await;
+    left.abort();
+    let drain = tokio::spawn(layer.drain(MINUTE));
+    tokio::time::sleep(MINUTE / 2).await;
+    assert!(!drain.is_finished());
+    let body = handler.stream();
+    body.count(1);
+    let joined = call(node, keyed()).await;
+    assert_eq!((joined.header("idempotency-replayed"), joined.header("connection")), (Some("true"), Some("close")));
+    drop(body);
+    assert_eq!(&*rest(joined, "").await.numbers, [1]);
+    assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_is_attached_during_a_drain_is_told_to_come_back_elsewhere() {
+    let named = |mut response: axum::response::Response| {
+        response.extensions_mut().insert(StreamName::new("chat"));
+        response
+    };
+    let layer = layer();
+    let handler = Handler::with_head(named);
+    let attach = axum::routing::get(async || axum::Extension(Attach::to("chat")));
+    let app = handler.router().route("/attach", attach).layer(layer.clone());
+    let mut first = call(app.clone(), crate::common::get_stream()).await;
+    first.phase("open").await;
+    let told = handler.told().await;
+    let drain = tokio::spawn(layer.drain(MINUTE));
+    tokio::time::sleep(SECOND).await;
+    let request = http::Request::get("/attach").body(Body::empty()).unwrap();
+    let attached = call(app, request).await;
+    assert_eq!((attached.status.as_u16(), attached.header("connection")), (200, Some("close")));
+    told.end();
+    for reply in [first, attached] {
+        assert_eq!(rest(reply, "").await.status.as_deref(), Some("complete"));
+    }
     assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 0));
 }
 

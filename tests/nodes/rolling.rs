@@ -52,7 +52,7 @@ async fn read(nodes: &Nodes, turn: &mut usize, events: u64, pace: u64, seen: &mu
         let addr = nodes.get(*turn);
         let request = match &cursor {
             None => Request::post(addr, &format!("/count?n={events}&pace={pace}")),
-            Some(token) if *turn % 2 == 0 => Request::get(addr, "/resume").header("x-resume-token", token),
+            Some(token) if turn.is_multiple_of(2) => Request::get(addr, "/resume").header("x-resume-token", token),
             Some(token) => Request::get(addr, "/resume").header("last-event-id", token),
         };
         let mut reply = match request.ask().await {
