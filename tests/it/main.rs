@@ -46,6 +46,7 @@ mod hooks;
 mod idempotency;
 mod attach;
 mod claim_properties;
+mod model;
 mod modes;
 #[cfg(feature = "redis")]
 mod on_redis;

@@ -2,14 +2,19 @@
 
 use crate::{
     common::{Nodes, keys, until},
+    model::{self, World},
     properties::{
         SCRIPT, check, cut_script, is_the_same_however_split, resumes_at_every_cut, split_script, survives_cuts,
     },
     redis_server::RedisServer,
 };
-use std::time::Duration;
-use tokio::runtime::Builder;
-use tower_resume::{ResumeLayer, store::RedisStore};
+use futures_util::FutureExt as _;
+use std::{sync::Arc, time::Duration};
+use tokio::{runtime::Builder, time::timeout};
+use tower_resume::{
+    ResumeLayer,
+    store::{RedisStore, Store as _},
+};
 
 async fn pair(redis: &RedisServer) -> Nodes {
     let mut layers = Vec::new();
@@ -75,4 +80,41 @@ async fn a_silent_stream_lives_longer_than_its_log_would_by_itself() {
     again.phase("replay").await;
     again.counts(2..=3).await;
     again.phase("live").await;
+}
+
+#[test]
+fn whatever_happens_on_two_nodes_every_response_is_what_the_model_says() {
+    let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+    let starts = runtime();
+    let Some(redis) = starts.block_on(RedisServer::start()) else { return };
+    let redis = Arc::new(redis);
+    model::check(16, 30, runtime, |runtime| {
+        let stores = runtime.block_on(async {
+            // A sequence that failed may have left it out.
+            redis.resume().await;
+            let stores = [RedisStore::connect(&redis.url()).unwrap(), RedisStore::connect(&redis.url()).unwrap()];
+            for store in &stores {
+                assert!(store.ready(Duration::from_secs(20)).await);
+            }
+            stores
+        });
+        let (redis, nodes) = (Arc::clone(&redis), stores.clone());
+        let take_away = move |out| {
+            let (redis, nodes) = (Arc::clone(&redis), nodes.clone());
+            async move {
+                if out {
+                    redis.pause().await;
+                } else {
+                    redis.resume().await;
+                }
+                for store in nodes {
+                    let mut health = store.health();
+                    let seen = timeout(Duration::from_secs(20), health.wait_for(|health| health.up != out)).await;
+                    seen.expect("the node sees it").unwrap();
+                }
+            }
+            .boxed()
+        };
+        World::new(stores, take_away, false)
+    });
 }
