@@ -5,7 +5,7 @@
 //! stream that came of it is gone.
 
 use crate::{
-    Idempotency, Principal, RequestId, ResumeError,
+    Idempotency, NodeId, Principal, RequestId, ResumeError,
     body::ResumeBody,
     idempotency::{self, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED},
     names::{Given, Meaning, Stand, hold},
@@ -150,7 +150,7 @@ impl Ticket {
     ) -> Result<Claimed<B>, ResumeError> {
         let deadline = Instant::now() + wait;
         let mut pause = MIN_PAUSE;
-        let mut ask_at = Instant::now() + ASK_EVERY;
+        let mut doubt = Doubt { ask_at: Instant::now() + ASK_EVERY, silent: None };
         let mut over = None;
         self.has_lease(node).await;
         loop {
@@ -158,7 +158,7 @@ impl Ticket {
                 Ok(claim) => return Ok(Claimed::Mine(claim)),
                 Err(found) => found,
             };
-            let why = match self.judge(node, &found, &mut ask_at).await {
+            let why = match self.judge(node, &found, &mut doubt).await {
                 Verdict::Join(response) => return Ok(Claimed::Joined(response)),
                 Verdict::Refuse(error) => return Err(error),
                 Verdict::Wait(why) => why,
@@ -227,7 +227,7 @@ impl Ticket {
         node.settings.idempotency.as_ref().is_some_and(|idempotency| idempotency.runs_without_store)
     }
 
-    async fn judge<B>(&self, node: &Arc<Node>, found: &Found, ask_at: &mut Instant) -> Verdict<B> {
+    async fn judge<B>(&self, node: &Arc<Node>, found: &Found, doubt: &mut Doubt) -> Verdict<B> {
         // What another release has written, perhaps, is respected as long as it is there.
         let Some(other) = Meaning::decode(&found.value) else { return Verdict::Wait(ResumeError::InProgress) };
         let print = self.slots.iter().find(|slot| slot.name == found.name).and_then(|slot| slot.meaning.print);
@@ -240,9 +240,7 @@ impl Ticket {
                     response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
                     Verdict::Join(response)
                 }
-                Err(ResumeError::StreamExpired) if !self.stands(node, &other, &mut Instant::now()).await => {
-                    Verdict::Over
-                }
+                Err(ResumeError::StreamExpired) if !self.is_kept(node, &other).await => Verdict::Over,
                 Err(ResumeError::StreamExpired | ResumeError::StoreUnavailable) => {
                     Verdict::Wait(ResumeError::StoreUnavailable)
                 }
@@ -250,7 +248,7 @@ impl Ticket {
             };
         }
         let stands =
-            if other.is_stream { self.is_kept(node, &other).await } else { self.stands(node, &other, ask_at).await };
+            if other.is_stream { self.is_kept(node, &other).await } else { self.stands(node, &other, doubt).await };
         match stands {
             true if differs => Verdict::Refuse(ResumeError::KeyReused),
             true => Verdict::Wait(ResumeError::InProgress),
@@ -262,11 +260,11 @@ impl Ticket {
     async fn is_kept(&self, node: &Arc<Node>, other: &Meaning) -> bool {
         node.find(other.request_id).is_some()
             || !matches!(Arc::clone(&node.store).tail(other.request_id).await, Ok(None))
-            || self.stands(node, other, &mut Instant::now()).await
+            || self.stands(node, other, &mut Doubt { ask_at: Instant::now(), silent: None }).await
     }
 
     /// Whether a claimant may still answer, or its stream still come.
-    async fn stands(&self, node: &Arc<Node>, other: &Meaning, ask_at: &mut Instant) -> bool {
+    async fn stands(&self, node: &Arc<Node>, other: &Meaning, doubt: &mut Doubt) -> bool {
         let knows = async || Arc::clone(&node.store).ask(other.node, other.request_id, Ask::Known).await;
         if other.node == node.store.node() {
             return node.names.is_claimed_by(other.request_id) || knows().await.unwrap_or(true);
@@ -274,17 +272,27 @@ impl Ticket {
         match Arc::clone(&node.store).lives(other.node).await {
             Err(_) => true,
             // Leases can be lost, and come late. Then its own word counts, if it comes.
-            Ok(false) => knows().await.unwrap_or(false),
+            Ok(false) => doubt.silent != Some(other.node) && knows().await.unwrap_or(false),
             Ok(true) => {
                 let now = Instant::now();
-                if now < *ask_at {
+                if now < doubt.ask_at {
                     return true;
                 }
-                *ask_at = now + ASK_EVERY;
-                knows().await.unwrap_or(true)
+                doubt.ask_at = now + ASK_EVERY;
+                let answer = knows().await;
+                doubt.silent = answer.is_err().then_some(other.node);
+                answer.unwrap_or(true)
             }
         }
     }
+}
+
+/// What a request that waits knows of the claimant.
+struct Doubt {
+    /// When to ask its node next.
+    ask_at: Instant,
+    /// The node that did not answer when it was last asked: once its lease is out, too, it is not asked again.
+    silent: Option<NodeId>,
 }
 
 impl Slot {

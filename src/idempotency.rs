@@ -32,7 +32,8 @@ type FingerprintFn = Arc<dyn Fn(&request::Parts) -> Option<Vec<u8>> + Send + Syn
 ///
 /// A node that is cut off from the store for longer than its lease (nine seconds) looks dead to the others, and so does a
 /// process that is stopped: the next request with the key runs the handler again, elsewhere. A Redis that fails over to a
-/// replica may have lost the newest claims. While the store is away each node settles for itself
+/// replica may have lost the newest claims; one that comes back empty has lost all of them until they are set
+/// again, some two seconds later. While the store is away each node settles for itself
 /// (or refuses, with [`refuse_without_store`](Self::refuse_without_store)). Where a second run costs money, keep
 /// the key in the database of record, too.
 ///

@@ -18,6 +18,7 @@ mod input;
 mod layout;
 mod limits;
 mod numbers;
+mod once;
 mod output;
 mod pace;
 mod previous;
@@ -42,8 +43,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tower_resume::ResumeLayer;
 use tower_resume::store::AnyStore;
+use tower_resume::{Idempotent, ResumeLayer};
 
 use crate::pace::Pace;
 
@@ -71,7 +72,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn serve(
     listener: tokio::net::TcpListener,
     app: axum::Router,
-    layer: ResumeLayer<AnyStore>,
+    layer: ResumeLayer<AnyStore, Idempotent>,
     drain: Duration,
 ) -> Result<(), Box<dyn Error>> {
     let told = told_to_stop()?.shared();

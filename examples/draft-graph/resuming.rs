@@ -8,16 +8,17 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use tower_resume::store::AnyStore;
-use tower_resume::{Class, EventView, Keys, ResumeError, ResumeLayer, SnapshotFold};
+use tower_resume::{Class, EventView, Idempotent, Keys, ResumeError, ResumeLayer, SnapshotFold};
 
 use crate::correlation::X_CORRELATION_ID;
+use crate::once;
 use crate::wire;
 
 /// Where streams are resumed.
 pub(crate) const RESUME_PATH: &str = "/assist/draft-graph/resume";
 
 /// The layer as the environment says. Where no secret is set, one is made for this process alone: the second value.
-pub(crate) fn layer() -> Result<(ResumeLayer<AnyStore>, bool), Box<dyn Error>> {
+pub(crate) fn layer() -> Result<(ResumeLayer<AnyStore, Idempotent>, bool), Box<dyn Error>> {
     let layer = ResumeLayer::from_env()?;
     let made = !layer.has_keys();
     let layer = if made { layer.keys(Keys::new(development_secret()?)?) } else { layer };
@@ -25,7 +26,7 @@ pub(crate) fn layer() -> Result<(ResumeLayer<AnyStore>, bool), Box<dyn Error>> {
 }
 
 /// What the layer is told of this application.
-fn configure(layer: ResumeLayer<AnyStore>) -> ResumeLayer<AnyStore> {
+fn configure(layer: ResumeLayer<AnyStore>) -> ResumeLayer<AnyStore, Idempotent> {
     layer
         .scope("draft-graph")
         // Nobody logs in here; whoever has a draft's token may see that draft.
@@ -33,12 +34,16 @@ fn configure(layer: ResumeLayer<AnyStore>) -> ResumeLayer<AnyStore> {
         .classify_with(classify)
         .snapshot_with(|_| WholeDraft::default())
         .render_error_with(render_error)
+        .idempotency(once::keys())
 }
 
 /// The application under the layer, with the resume endpoint beside it.
-pub(crate) fn resumable(app: Router, layer: ResumeLayer<AnyStore>) -> Router {
+pub(crate) fn resumable(app: Router, layer: ResumeLayer<AnyStore, Idempotent>) -> Router {
     let endpoint = layer.endpoint();
-    app.layer(layer).route_service(RESUME_PATH, endpoint).layer(axum::middleware::map_response(correlate))
+    app.layer(layer)
+        .layer(axum::middleware::from_fn(once::note_body))
+        .route_service(RESUME_PATH, endpoint)
+        .layer(axum::middleware::map_response(correlate))
 }
 
 /// A resumed response names its stream as the first one did.

@@ -14,11 +14,11 @@ use tower_resume::store::MemoryStore;
 
 const BRIEF: &str = "Should we raise the Pro price from £49 to £59, or keep it as it is?";
 
-fn layer() -> ResumeLayer<AnyStore> {
+fn layer() -> ResumeLayer<AnyStore, Idempotent> {
     configure(ResumeLayer::new(AnyStore::new(MemoryStore::new()), Keys::new([7; 32]).unwrap()))
 }
 
-fn app(layer: ResumeLayer<AnyStore>) -> Router {
+fn app(layer: ResumeLayer<AnyStore, Idempotent>) -> Router {
     resumable(router(Settings { pace: Pace::every(Duration::ZERO), ..Settings::default() }), layer)
 }
 
@@ -137,4 +137,39 @@ async fn errors_come_in_the_applications_envelope() {
     let error: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((status.as_u16(), &error["code"]), (426, &json!("stream_expired")));
     assert_eq!(error["details"]["upgrade"], "resume=unsupported");
+}
+
+fn with_key(body: String) -> Request<Body> {
+    Request::post(STREAM_PATH).header("idempotency-key", "\"of-mine\"").body(body.into()).unwrap()
+}
+
+#[tokio::test]
+async fn a_brief_that_is_sent_again_with_its_key_joins_its_draft_and_another_brief_is_refused() {
+    let app = app(layer());
+    let brief = json!({ "brief": BRIEF }).to_string();
+    let (status, first, drafted) = call(&app, with_key(brief.clone())).await;
+    assert_eq!((status.as_u16(), first.get("idempotency-replayed")), (200, None));
+    let (status, again, joined) = call(&app, with_key(brief)).await;
+    assert_eq!((status.as_u16(), &again["idempotency-replayed"]), (200, &HeaderValue::from_static("true")));
+    assert_eq!(again["x-resume-stream"], first["x-resume-stream"]);
+    let (drafted, joined) = (events(&drafted), events(&joined));
+    let stages = |events: &[(String, Value, String)]| {
+        let stages = events.iter().filter(|event| event.0 == "stage");
+        stages.map(|event| event.1.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(stages(&drafted), stages(&joined));
+    let other = json!({ "brief": format!("{BRIEF} Or neither?") }).to_string();
+    let (status, _, refused) = call(&app, with_key(other)).await;
+    let refused: Value = serde_json::from_str(&refused).unwrap();
+    assert_eq!(
+        (status.as_u16(), &refused["code"], &refused["schema"]),
+        (422, &json!("key_reused"), &json!("error.v1"))
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_by_the_handler_with_a_key_too() {
+    let large = json!({ "brief": "x".repeat(crate::limits::BODY_LIMIT_BYTES) }).to_string();
+    let (status, headers, _) = call(&app(layer()), with_key(large)).await;
+    assert_eq!((status.as_u16(), headers.get("x-resume-stream")), (413, None));
 }

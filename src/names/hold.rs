@@ -15,9 +15,10 @@ use tokio::{
 
 /// How often others may change a name under our hands before we come again.
 const TRIES: usize = 4;
-/// How soon a name that could not be set is tried again, give or take a half. A store that says it is back is tried at
-/// once.
+/// How soon a name that could not be set is tried again, at most; with the store out, which says when it is back, now and
+/// then only.
 const RETRY: Duration = Duration::from_secs(1);
+const RETRY_OUT: Duration = Duration::from_secs(10);
 /// How long names that were never set are still tried once nobody looks after the stream's log any more.
 const FINISH_WITHIN: Duration = Duration::from_secs(5);
 
@@ -115,7 +116,11 @@ async fn run(
         if stands.is_empty() || give_up_at.is_some_and(|at| all_set || now >= at) {
             return;
         }
-        let pause = if all_set { node.settings.state_ttl / 3 } else { RETRY };
+        let pause = match all_set {
+            true => node.settings.state_ttl / 3,
+            false if node.store_is_up() => RETRY,
+            false => RETRY_OUT,
+        };
         tokio::select! {
             () = sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())) => {}
             Ok(()) = health.changed() => {}

@@ -26,6 +26,7 @@ mod redis_server;
 mod cancel;
 mod dead;
 mod herd;
+mod keyed;
 mod node;
 mod outage;
 mod rotation;

@@ -1,5 +1,9 @@
 //! This test binary, started again as a node: an axum server whose handler counts, under the layer, on Redis.
 
+// The fault suite takes this file in, too.
+#[path = "keyed_routes.rs"]
+pub mod keyed_routes;
+
 use crate::redis_server::signal as send;
 use axum::{Router, extract::Query, response::Sse, response::sse::Event, routing::any};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
@@ -69,6 +73,7 @@ async fn a_process_that_is_told_to_is_a_node() {
     }
     let endpoint = layer.endpoint();
     let app = Router::new().route("/count", any(count)).layer(layer.clone()).route_service("/resume", endpoint);
+    let app = app.merge(keyed_routes::routes());
     let stopped = Arc::new(Notify::new());
     let stop = Arc::clone(&stopped);
     let app = app.route("/stop", any(async move || stop.notify_one()));
