@@ -155,9 +155,20 @@ impl<S, Start> ResumeLayer<S, Start> {
         self.set(|settings| settings.retry = after)
     }
 
-    /// How long a stream runs on while nobody is connected; then it ends as `interrupted`. Defaults to 15 minutes.
+    /// How long a stream runs on while nobody is connected, here or on another node; then it ends as `interrupted`. Defaults
+    /// to 15 minutes. To have a handler stopped soon after its client has left, see [`grace`](Self::grace).
     pub fn detach_time(self, time: Duration) -> Self {
         self.set(|settings| settings.detach_time = time)
+    }
+
+    /// Stops a handler whose stream nobody has read, on any node, for this long: as if its client had cancelled it, the
+    /// stream ends as `cancelled`. Off by default: a client that merely disconnects stops nothing.
+    ///
+    /// Give it well more than a client needs to come back: some ten seconds at least. Time in which nobody can tell who
+    /// reads on other nodes does not count: while a shared store is away (and 10 seconds more), or while this node is
+    /// [drained](Self::drain). A reader on another node counts for 30 seconds more, should that node die.
+    pub fn grace(self, time: Duration) -> Self {
+        self.set(|settings| settings.grace = Some(time))
     }
 
     /// What a handler does while nobody is connected to its stream. Defaults to [`WhenAlone::Run`].

@@ -1,6 +1,8 @@
 //! The recorder: one task a stream. It owns the handler's body, reads it to its end whether or not anybody is
 //! connected, and is the only one that adds to the stream.
 
+mod alone;
+
 use crate::{
     EndStatus, Event, EventView, Step, WhenAlone,
     deploy::Stage,
@@ -12,6 +14,7 @@ use crate::{
     store::{CHUNK_MAX_EVENTS, Snapshot},
     writer::Writer,
 };
+use alone::{Alone, Company};
 use bytes::Bytes;
 use std::{
     fmt,
@@ -19,7 +22,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -27,10 +29,6 @@ use tokio::time::{Instant, Sleep, sleep_until};
 const BATCH_EVENTS: usize = 64;
 /// Bytes taken before that.
 const BATCH_BYTES: usize = 64 * 1024;
-/// How often the store is asked, while nobody is connected here, whether somebody is elsewhere.
-const LOOK_ELSEWHERE: Duration = Duration::from_secs(5);
-/// The same while the handler pauses for want of readers: somebody may wait for it to go on.
-const LOOK_PAUSED: Duration = Duration::from_secs(1);
 /// Batches taken, or answers of the store's, before other tasks of this thread get their turn.
 const ROUNDS_A_TURN: usize = 16;
 
@@ -51,10 +49,7 @@ pub(crate) struct Recorder {
     failed: bool,
     kicks: u32,
     timer: Pin<Box<Sleep>>,
-    /// Since when nobody has been connected, here or elsewhere.
-    alone_since: Option<Instant>,
-    /// When to look again whether the stream is still read elsewhere.
-    look_elsewhere_at: Option<Instant>,
+    alone: Alone,
     /// Since when the furthest reader has held the source back.
     held_since: Option<Instant>,
     over: bool,
@@ -88,8 +83,7 @@ impl Recorder {
             failed: false,
             kicks: 0,
             timer: Box::pin(sleep_until(Instant::now())),
-            alone_since: None,
-            look_elsewhere_at: None,
+            alone: Alone::default(),
             held_since: None,
             over: false,
             node,
@@ -305,18 +299,24 @@ impl Recorder {
         {
             self.end_for_sure(status);
         }
-        let (away, now) = (self.log.readers() == 0, Instant::now());
-        let watched = away && self.writer.is_watched();
-        self.alone_since = if away && !watched { self.alone_since.or(Some(now)) } else { None };
-        let pauses = self.node.settings.when_alone == WhenAlone::Pause;
-        if pauses {
-            self.log.set_read_elsewhere(watched);
+        let company = self.company();
+        if self.node.settings.when_alone == WhenAlone::Pause {
+            self.log.set_read_elsewhere(company == Company::Elsewhere);
         }
-        self.look_elsewhere_at = match (watched, pauses && away) {
-            (true, _) => Some(now + LOOK_ELSEWHERE),
-            (false, true) => Some(now + LOOK_PAUSED),
-            (false, false) => None,
-        };
+        self.alone.look(company, &self.node.settings, Instant::now());
+    }
+
+    fn company(&self) -> Company {
+        let node = &self.node;
+        if self.log.readers() > 0 {
+            return Company::Here;
+        }
+        if self.writer.is_watched() {
+            return Company::Elsewhere;
+        }
+        // Those whom a drain has sent away have yet to find another node.
+        let can_tell = !node.store.is_shared() || (node.store_is_up() && node.deploy.stage() == Stage::Serving);
+        if can_tell { Company::Nobody } else { Company::Unknown }
     }
 
     fn on_time(&mut self, now: Instant) {
@@ -331,23 +331,20 @@ impl Recorder {
                 self.node.telemetry.reader_stalled(self.log.id, stalled);
             }
         }
-        let detach_time = settings.detach_time;
-        let is_too_long = |since: Instant| now >= since + detach_time;
-        if self.look_elsewhere_at.is_some_and(|at| now >= at) || self.alone_since.is_some_and(is_too_long) {
+        if self.alone.due(settings).is_some_and(|due| now >= due) {
             // Somebody may have come, or gone, elsewhere.
             self.look_around();
         }
-        if self.alone_since.is_some_and(is_too_long) {
-            self.end_for_sure(EndStatus::Interrupted);
+        if let Some(status) = self.alone.verdict(&self.node.settings, now) {
+            self.end_for_sure(status);
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
         let settings = &self.node.settings;
         let stall = self.held_since.map(|since| since + settings.stall_time);
-        let detach = self.alone_since.filter(|_| !self.over).map(|since| since + settings.detach_time);
-        let look = self.look_elsewhere_at.filter(|_| !self.over);
-        [self.writer.deadline(), stall.filter(|_| !self.over), detach, look].into_iter().flatten().min()
+        let alone = self.alone.due(settings);
+        [self.writer.deadline(), stall.filter(|_| !self.over), alone.filter(|_| !self.over)].into_iter().flatten().min()
     }
 
     /// Whether the timer has struck.

@@ -41,6 +41,7 @@ mod carriers;
 mod endpoint;
 mod errors;
 mod following;
+mod grace;
 mod group_commit;
 mod hooks;
 mod idempotency;
