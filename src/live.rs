@@ -108,6 +108,8 @@ pub(crate) struct LiveLog {
     safe: AtomicBool,
     /// What was last written has reached the store.
     reaches_store: AtomicBool,
+    /// Held by whoever tells the store what is counted: one at a time.
+    pub(crate) counting: tokio::sync::Mutex<()>,
     /// The stream is over.
     over: Notify,
     state: Mutex<State>,
@@ -133,6 +135,7 @@ impl LiveLog {
             released,
             safe,
             reaches_store,
+            counting: tokio::sync::Mutex::default(),
             over: Notify::new(),
             state: Mutex::new(state),
         }
@@ -161,6 +164,7 @@ impl LiveLog {
             released,
             safe,
             reaches_store,
+            counting: tokio::sync::Mutex::default(),
             over: Notify::new(),
             state: Mutex::new(state),
         }

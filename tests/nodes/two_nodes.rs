@@ -143,3 +143,21 @@ async fn the_first_client_is_told_at_the_end_what_came_back_on_all_nodes() {
     let counts = ["resumes", "recovered_events"].map(|count| diagnostics[count].as_u64());
     assert_eq!(counts, [Some(2), Some(replayed)]);
 }
+
+/// Each comes while the store is still being told of it, to a node that knows no counts of its own.
+#[tokio::test]
+async fn the_end_of_a_resumed_response_counts_that_one_too() {
+    let Some(redis) = RedisServer::start().await else { return };
+    let (one, other) = Node::pair(&redis.url()).await;
+    let mut first = Request::post(one.addr, "/count?n=5").send().await;
+    let id = first.phase("open").await["token"].as_str().unwrap().to_owned();
+    assert_eq!(first.rest().await.1, Ended::Clean);
+    for resumes in 1..=20 {
+        let node = if resumes % 4 == 0 { &one } else { &other };
+        let mut again = Request::get(node.addr, "/resume").header("last-event-id", &id).send().await;
+        let (events, _) = again.events().await;
+        let diagnostics = &events.last().unwrap().json()["diagnostics"];
+        let counts = ["resumes", "recovered_events"].map(|count| diagnostics[count].as_u64());
+        assert_eq!(counts, [Some(resumes), Some(5 * resumes)]);
+    }
+}
