@@ -3,12 +3,17 @@
 //!
 //! The model is simple where the layer is not: a stream is the list of what was said and how it ended. What is not known
 //! is only how much an outage lets through elsewhere. An operation is added in three places: to [`Op`], to [`op`], and to
-//! [`World::does`].
+//! [`Run::does`].
 
-use crate::common::{Ended, Handler, Item, Peek, Reply, SseEvent, Switch, Told, call, get_stream, keys};
+mod client;
+mod op;
+
+use crate::common::{Ended, Handler, Item, Reply, Switch, Told, call, get_stream, keys};
 use axum::{Router, body::Body};
+use client::{Client, Said, Stream, take_what_is_there};
 use futures_util::future::BoxFuture;
 use http::{Method, Request};
+use op::{Op, op};
 use proptest::{prelude::*, test_runner::TestRunner};
 use std::{
     cell::RefCell,
@@ -18,7 +23,7 @@ use std::{
 };
 use tokio::{
     runtime::{Builder, Runtime},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 use tower_resume::{
     ResumeLayer,
@@ -39,172 +44,6 @@ thread_local! {
 
 fn met(what: impl Into<String>) {
     MET.with_borrow_mut(|met| *met.entry(what.into()).or_default() += 1);
-}
-
-#[derive(Clone, Copy, Debug)]
-pub enum Op {
-    /// A stream begins on this node.
-    Start(usize),
-    /// A stream's handler says so many events, one that is too large to keep, or a comment.
-    Say(usize, u64),
-    Large(usize),
-    Comment(usize),
-    /// It ends, or its body fails.
-    Finish(usize),
-    Fail(usize),
-    /// A client is cut.
-    Cut(usize),
-    /// One that is not connected comes back to this node, by `Last-Event-ID` or by `X-Resume-Token`; from the start, in
-    /// the latter case, or from where it was.
-    ComeBack {
-        client: usize,
-        node: usize,
-        by_id: bool,
-        anew: bool,
-    },
-    /// Another client joins with this one's token.
-    Join {
-        client: usize,
-        node: usize,
-    },
-    /// Replay mode, by this client's token.
-    Replay {
-        client: usize,
-        node: usize,
-    },
-    /// A client's stream is cancelled, by way of this node.
-    Cancel {
-        client: usize,
-        node: usize,
-    },
-    /// The store is out of reach, or back.
-    Outage(bool),
-    /// Nothing, for so many seconds; with a real clock, not at all.
-    Wait(u64),
-}
-
-pub fn op() -> impl Strategy<Value = Op> {
-    let at = || 0..8_usize;
-    let node = || 0..NODES;
-    prop_oneof![
-        3 => node().prop_map(Op::Start),
-        8 => (at(), 1..40_u64).prop_map(|(stream, count)| Op::Say(stream, count)),
-        2 => at().prop_map(Op::Large),
-        1 => at().prop_map(Op::Comment),
-        1 => at().prop_map(Op::Finish),
-        1 => at().prop_map(Op::Fail),
-        4 => at().prop_map(Op::Cut),
-        8 => (at(), node(), any::<bool>(), any::<bool>())
-            .prop_map(|(client, node, by_id, anew)| Op::ComeBack { client, node, by_id, anew }),
-        2 => (at(), node()).prop_map(|(client, node)| Op::Join { client, node }),
-        2 => (at(), node()).prop_map(|(client, node)| Op::Replay { client, node }),
-        1 => (at(), node()).prop_map(|(client, node)| Op::Cancel { client, node }),
-        2 => any::<bool>().prop_map(Op::Outage),
-        1 => (1..100_u64).prop_map(Op::Wait),
-    ]
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
-    Small,
-    Large,
-}
-
-#[derive(Default)]
-struct Stream {
-    home: usize,
-    told: Option<Told>,
-    said: Vec<Said>,
-    end: Option<&'static str>,
-    /// Its node may have forgotten it.
-    old: bool,
-    token: String,
-}
-
-impl Stream {
-    fn last(&self) -> u64 {
-        self.said.len() as u64
-    }
-
-    fn status(&self) -> &'static str {
-        self.end.unwrap_or("running")
-    }
-
-    fn say(&mut self, said: Said) {
-        let Some(told) = &self.told else { return };
-        self.said.push(said);
-        let padding = if said == Said::Large { 300 } else { 0 };
-        told.send(format!("data: {}{}\n\n", self.last(), " ".repeat(padding)));
-    }
-}
-
-struct Client {
-    stream: usize,
-    node: usize,
-    token: String,
-    cursor: u64,
-    /// It gets what is too large to keep.
-    is_first: bool,
-    /// Its response, and what that has brought.
-    reply: Option<Reply>,
-    replayed: u64,
-    is_live: bool,
-    seen_end: bool,
-    /// The store was out since its response began.
-    troubled: bool,
-}
-
-impl Client {
-    /// The next event of its response is what the model says.
-    fn take(&mut self, stream: &Stream, event: &SseEvent) {
-        let next = self.cursor + 1;
-        assert!(!self.seen_end, "nothing comes behind the end: {event:?}");
-        match event.phase().as_deref() {
-            None => {
-                assert!(next <= stream.last(), "more than was said: {event:?}");
-                assert_eq!(event.data.trim_end(), next.to_string());
-                assert!(self.is_first || stream.said[self.cursor as usize] == Said::Small, "too large to be kept");
-                self.cursor = next;
-                self.replayed += 1;
-            }
-            Some("gap") => {
-                let gap = event.json();
-                let (from, to) = (gap["from"].as_u64().unwrap(), gap["to"].as_u64().unwrap());
-                met(format!("gap: {}", gap["reason"]));
-                assert_eq!(from, next, "a gap begins behind what the client has: {gap}");
-                if gap["reason"] == "oversize" {
-                    assert_eq!((to, stream.said[self.cursor as usize]), (from, Said::Large));
-                } else {
-                    assert!(
-                        to + KEPT - CHUNK <= stream.last(),
-                        "of {} events there must be more: {gap}",
-                        stream.last()
-                    );
-                }
-                self.cursor = to;
-            }
-            Some("live") => {
-                assert!(!self.is_live && !self.is_first);
-                self.is_live = true;
-                assert_eq!(
-                    (&event.json()["seq"], &event.json()["replayed"]),
-                    (&self.cursor.into(), &self.replayed.into())
-                );
-            }
-            Some("end") => {
-                let end = event.json();
-                assert_eq!((end["status"].as_str(), end["seq"].as_u64()), (stream.end, Some(stream.last())));
-                assert_eq!(self.cursor, stream.last());
-                self.seen_end = true;
-                met(format!("end: {}", end["status"]));
-            }
-            Some("token") => {}
-            Some(phase) => panic!("{phase}: {event:?}"),
-        }
-        self.token = event.id.clone().expect("every event has an id");
-        let peek = Peek::into(&self.token);
-        assert_eq!((peek.seq, peek.seen_end), (self.cursor, self.seen_end));
-    }
 }
 
 /// Two nodes over a store that can be taken away.
@@ -515,30 +354,6 @@ impl Run<'_> {
     }
 }
 
-/// Takes what has come for a client. Whether there was anything.
-async fn take_what_is_there(client: &mut Client, stream: &Stream) -> bool {
-    let mut moved = false;
-    while let Some(reply) = &mut client.reply {
-        let Ok(item) = timeout(Duration::from_millis(2), reply.item()).await else { break };
-        moved = true;
-        match item {
-            Ok(Item::Event(event)) => client.take(stream, &event),
-            Ok(Item::Comment(_)) => {}
-            Err(ended) => {
-                match ended {
-                    Ended::Clean => assert!(client.seen_end, "a clean end before the end"),
-                    Ended::Abrupt => {
-                        met("cut short");
-                        assert!(client.troubled && client.node != stream.home, "cut, though nothing was wrong");
-                    }
-                }
-                client.reply = None;
-            }
-        }
-    }
-    moved
-}
-
 /// Runs cases of this, each on a world of its own.
 pub fn check(
     cases: u32,
@@ -564,7 +379,7 @@ pub fn check(
 #[test]
 fn whatever_happens_on_two_nodes_every_response_is_what_the_model_says() {
     let runtime = || Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    let met = check(400, 40, runtime, |_| {
+    let met = check(150, 40, runtime, |_| {
         let memory = MemoryStore::new();
         let stores = [Switch::new(&memory).shared(), Switch::new(&memory).shared()];
         let switches = stores.clone();
