@@ -110,8 +110,12 @@ impl Vigil {
             None => {
                 self.missing = Some(now);
                 // A node that cannot renew its lease may still answer. One that does not answer has its time, too.
+                let twice = self.unknown.is_some_and(|since| now >= since + BETWEEN_LOOKS);
                 if let Ok(knows) = Arc::clone(&self.node.store).ask(self.writer, self.id, Ask::Known).await {
                     self.answered(knows);
+                    if twice && !knows {
+                        return Ok(Verdict::Dead);
+                    }
                 }
                 Ok(Verdict::Suspect)
             }

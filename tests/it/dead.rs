@@ -174,3 +174,26 @@ async fn a_stream_that_its_living_node_no_longer_knows_is_ended_by_who_follows_i
         }
     }
 }
+
+#[tokio::test]
+async fn a_node_without_a_lease_that_says_that_it_does_not_know_a_stream_is_believed() {
+    for follows in [true, false] {
+        let (nodes, one, other) = two().await;
+        let run = nodes.counted(2).await;
+        nodes.knows(1, run.id(0), 2).await;
+        other.misses_lease(&one);
+        other.set_ignorant(true);
+        if follows {
+            let mut follower = nodes.resume(1, run.id(0)).send().await;
+            follower.phase("replay").await;
+            follower.counts([1, 2]).await;
+            seconds(20).await;
+            follower.phase("live").await;
+            assert_eq!(follower.phase("end").await["status"], "interrupted");
+        } else {
+            assert_eq!(nodes.status(1, run.id(0)).await["status"], "running");
+            seconds(20).await;
+            assert_eq!(nodes.status(1, run.id(0)).await["status"], "interrupted");
+        }
+    }
+}
