@@ -162,8 +162,11 @@ async fn find<B>(
     }
 }
 
-/// What the name stands for. The store knows best; what this node has named itself it may not know yet.
+/// What the name stands for. The store knows best, but for what this node has named itself and it has not heard of yet.
 async fn look_up(node: &Node, keys: &KeyRing, name: &StreamName) -> Result<Option<Meaning>, ResumeError> {
+    if let Some(meaning) = names(keys, name).find_map(|name| node.names.untold(name)) {
+        return Ok(Some(meaning));
+    }
     let mut newest: Option<Meaning> = None;
     let mut here: Option<Meaning> = None;
     let mut failed = false;

@@ -82,6 +82,8 @@ struct State {
     meanings: HashMap<Name, Meaning>,
     /// The requests with a key whose handlers have not answered yet.
     claims: HashSet<RequestId>,
+    /// The names of streams that the store has not heard of yet: they are newer than what it knows.
+    untold: HashSet<Name>,
 }
 
 impl Names {
@@ -91,6 +93,12 @@ impl Names {
 
     pub(crate) fn get(&self, name: Name) -> Option<Meaning> {
         self.lock().meanings.get(&name).copied()
+    }
+
+    /// What a name stands for, where the store has not heard of it yet.
+    pub(crate) fn untold(&self, name: Name) -> Option<Meaning> {
+        let state = self.lock();
+        state.meanings.get(&name).copied().filter(|_| state.untold.contains(&name))
     }
 
     /// Whether a request with a key is under way here.
@@ -124,7 +132,10 @@ impl Given {
 
     /// Gives a stream this name, whatever it stood for.
     pub(crate) fn name(node: &Arc<Node>, names: Vec<Name>, meaning: Meaning) -> Self {
-        node.names.lock().meanings.extend(names.iter().map(|name| (*name, meaning)));
+        let mut state = node.names.lock();
+        state.meanings.extend(names.iter().map(|name| (*name, meaning)));
+        state.untold.extend(&names);
+        drop(state);
         Self { node: Arc::clone(node), id: meaning.request_id, names }
     }
 
@@ -139,6 +150,14 @@ impl Given {
         state.claims.remove(&self.id);
     }
 
+    /// The store knows that this name stands for it.
+    pub(crate) fn told(&self, name: Name) {
+        let mut state = self.node.names.lock();
+        if state.meanings.get(&name).is_some_and(|meaning| meaning.request_id == self.id) {
+            state.untold.remove(&name);
+        }
+    }
+
     /// Another one has this name now.
     pub(crate) fn lose(&self, name: Name) {
         let mut state = self.node.names.lock();
@@ -146,6 +165,7 @@ impl Given {
             && there.get().request_id == self.id
         {
             there.remove();
+            state.untold.remove(&name);
         }
     }
 }

@@ -101,7 +101,7 @@ async fn run(
         let mut lost = Vec::new();
         for stand in &stands {
             match stand.hold(&node, is_first).await {
-                Ok(true) => {}
+                Ok(true) => given.iter().for_each(|given| given.told(stand.name)),
                 Ok(false) => lost.push(stand.name),
                 Err(_) => all_set = false,
             }

@@ -375,3 +375,24 @@ async fn under_a_layer_that_starts_once_it_is_the_same_and_an_attached_answer_ho
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn on_its_own_node_the_newest_stream_has_its_name_before_the_store_has_heard_of_it() {
+    let nodes = nodes(|layer| layer);
+    let (mut before, body) = nodes.named(0, "chat:1").await;
+    drop(body);
+    before.phase("end").await;
+    nodes.nodes[0].1.set_full(true);
+    let (newest, _body) = nodes.named(0, "chat:1").await;
+    let attached = nodes.attach(0, Attach::to("chat:1")).await;
+    assert_eq!(attached.status, 200);
+    assert_eq!(attached.header("x-resume-stream"), newest.header("x-resume-stream"));
+    // Once the store knows, it knows best.
+    nodes.nodes[0].1.set_full(false);
+    sleep(5 * SECOND).await;
+    let (elsewhere, _body) = nodes.named(1, "chat:1").await;
+    for node in 0..2 {
+        let attached = nodes.attach(node, Attach::to("chat:1")).await;
+        assert_eq!(attached.header("x-resume-stream"), elsewhere.header("x-resume-stream"), "node {node}");
+    }
+}

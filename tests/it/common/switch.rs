@@ -233,7 +233,7 @@ impl Store for Switch {
         value: Option<Bytes>,
         ttl: Duration,
     ) -> Result<Option<Bytes>, StoreError> {
-        Store::exchange(self.ask()?, name, expect, value, ttl).await
+        Store::exchange(self.write()?, name, expect, value, ttl).await
     }
 
     async fn count(&self, id: RequestId, known: Counts, more: Counts) -> Result<Counts, StoreError> {
