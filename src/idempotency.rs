@@ -1,6 +1,9 @@
 //! Starting once for each key: what can be set, and what a key looks like.
 
-use crate::{ResumeError, settings::DEFAULT_KEY_WAIT};
+use crate::{
+    ResumeError,
+    settings::{DEFAULT_KEY_WAIT, FOREVER},
+};
 use http::{HeaderName, header::HeaderMap, request};
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -73,7 +76,7 @@ impl Idempotency {
     /// How long a request waits for the first one with its key to be answered, before it is answered 409 `in_progress`.
     /// Defaults to 10 seconds.
     pub const fn wait(mut self, wait: Duration) -> Self {
-        self.wait = wait;
+        self.wait = if wait.as_secs() < FOREVER.as_secs() { wait } else { FOREVER };
         self
     }
 

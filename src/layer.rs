@@ -4,7 +4,7 @@ use crate::{
     Authorization, Classify, Clock, ControlEvents, Durability, EventIds, Idempotency, Idempotent, Keys, Plain,
     Principal, RequestId, Resume, ResumeEndpoint, ResumeError, SnapshotFold, Step, StoreOut, WhenAlone,
     node::Node,
-    settings::Settings,
+    settings::{FOREVER, Settings},
     store::{Erased, Store},
 };
 use bytes::Bytes;
@@ -132,33 +132,33 @@ impl<S, Start> ResumeLayer<S, Start> {
 
     /// How long a token can be used. Defaults to 15 minutes.
     pub fn token_ttl(self, ttl: Duration) -> Self {
-        self.set(|settings| settings.token_ttl = ttl)
+        self.set(|settings| settings.token_ttl = ttl.min(FOREVER))
     }
 
     /// How long a stream is kept after it ended. Defaults to 15 minutes.
     pub fn state_ttl(self, ttl: Duration) -> Self {
-        self.set(|settings| settings.state_ttl = ttl)
+        self.set(|settings| settings.state_ttl = ttl.min(FOREVER))
     }
 
     /// How long a snapshot is kept after its stream ended. Defaults to 60 seconds.
     pub fn snapshot_ttl(self, ttl: Duration) -> Self {
-        self.set(|settings| settings.snapshot_ttl = ttl)
+        self.set(|settings| settings.snapshot_ttl = ttl.min(FOREVER))
     }
 
     /// The silence after which a client is sent a comment. Defaults to 10 seconds.
     pub fn heartbeat(self, every: Duration) -> Self {
-        self.set(|settings| settings.heartbeat = every.max(Duration::from_millis(10)))
+        self.set(|settings| settings.heartbeat = every.clamp(Duration::from_millis(10), FOREVER))
     }
 
     /// What clients are told to wait before they come back, give or take a quarter. Defaults to 1 second.
     pub fn retry(self, after: Duration) -> Self {
-        self.set(|settings| settings.retry = after)
+        self.set(|settings| settings.retry = after.min(FOREVER))
     }
 
     /// How long a stream runs on while nobody is connected, here or on another node; then it ends as `interrupted`. Defaults
     /// to 15 minutes. To have a handler stopped soon after its client has left, see [`grace`](Self::grace).
     pub fn detach_time(self, time: Duration) -> Self {
-        self.set(|settings| settings.detach_time = time)
+        self.set(|settings| settings.detach_time = time.min(FOREVER))
     }
 
     /// Stops a handler whose stream nobody has read, on any node, for this long: as if its client had cancelled it, the
@@ -179,7 +179,7 @@ impl<S, Start> ResumeLayer<S, Start> {
     /// How long the furthest reader may take nothing before the stream runs on without it, and it has to catch
     /// up. Defaults to 30 seconds.
     pub fn stall_time(self, time: Duration) -> Self {
-        self.set(|settings| settings.stall_time = time.max(Duration::from_millis(1)))
+        self.set(|settings| settings.stall_time = time.clamp(Duration::from_millis(1), FOREVER))
     }
 
     /// Whether an event goes out before the store has it. Defaults to [`Durability::Relaxed`].
@@ -221,7 +221,7 @@ impl<S, Start> ResumeLayer<S, Start> {
     /// How long a response waits for the store, with [`Durability::Stored`], before [`StoreOut`] applies. Defaults to
     /// 10 seconds.
     pub fn store_patience(self, patience: Duration) -> Self {
-        self.set(|settings| settings.store_patience = patience.max(Duration::from_millis(1)))
+        self.set(|settings| settings.store_patience = patience.clamp(Duration::from_millis(1), FOREVER))
     }
 
     /// Streams recorded at a time on this node. One more passes unrecorded, with `X-Resume-Degraded: capacity`.

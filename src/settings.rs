@@ -76,6 +76,9 @@ pub enum ControlEvents {
     Comments,
 }
 
+/// What a longer time is taken for: clocks cannot tell when it is over.
+pub(crate) const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// What a handler does while nobody is connected to its stream, here or elsewhere. Set by
 /// [`ResumeLayer::when_alone`](crate::ResumeLayer::when_alone).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

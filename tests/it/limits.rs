@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::time::{advance, sleep};
 use tower::{Layer as _, Service, service_fn};
-use tower_resume::{EventView, SnapshotFold};
+use tower_resume::{Durability, EventView, SnapshotFold};
 
 pub const SECOND: Duration = Duration::from_secs(1);
 
@@ -291,4 +291,29 @@ async fn a_fold_that_cannot_be_made_takes_no_room() {
         let (app, request) = (app.clone(), get_stream());
         assert!(tokio::spawn(async move { call(app, request).await.status }).await.unwrap_err().is_panic());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_time_may_be_for_ever() {
+    const EVER: Duration = Duration::MAX;
+    let handler = Handler::new();
+    let layer = layer().token_ttl(EVER).state_ttl(EVER).snapshot_ttl(EVER).retry(EVER).durability(Durability::Stored);
+    let layer = layer.heartbeat(EVER).detach_time(EVER).stall_time(EVER).store_patience(EVER);
+    let service = layer.layer(handler.router());
+    let mut first = call(service.clone(), get_stream()).await;
+    let id = first.event().await.id.unwrap();
+    let told = handler.told().await;
+    told.count([1]);
+    first.counts([1]).await;
+    drop(first);
+    sleep(1000 * SECOND).await;
+    let mut request = get_stream();
+    request.headers_mut().insert("x-resume-token", id.parse().unwrap());
+    let mut again = call(service, request).await;
+    again.phase("replay").await;
+    again.counts([1]).await;
+    told.end();
+    again.phase("live").await;
+    again.phase("end").await;
+    assert_eq!(again.rest().await, (vec![], Ended::Clean));
 }
