@@ -119,7 +119,7 @@ pub(crate) fn status<B>(
         last: summary.last,
         from: claims.seq,
         behind: summary.last.saturating_sub(claims.seq),
-        buffered_events: summary.last + 1 - summary.first,
+        buffered_events: summary.last.saturating_sub(summary.trimmed),
         buffered_bytes: summary.bytes,
         trimmed: summary.trimmed,
         snapshot,

@@ -77,7 +77,13 @@ where
         comments: control == ControlEvents::Comments,
     };
     let as_comments = stream.comments;
-    let log = LiveLog::begin(fresh.request_id, stream, node.settings.limits(), Arc::clone(&node.usage));
+    let log = LiveLog::begin(
+        fresh.request_id,
+        stream,
+        node.settings.limits(),
+        node.settings.eviction,
+        Arc::clone(&node.usage),
+    );
     if node.settings.is_stored() {
         log.hold();
     }

@@ -45,6 +45,18 @@ pub(crate) fn step_at(opened: &Opened, seq: u64) -> Option<Step> {
     }
 }
 
+/// Whether an event behind this cursor is not in the log any more, as far as the page behind it tells.
+pub(crate) fn misses_after(opened: &Opened, cursor: u64) -> bool {
+    let mut next = cursor + 1;
+    for chunk in opened.page.chunks.iter().filter(|chunk| chunk.last() > cursor) {
+        if chunk.first > next {
+            return true;
+        }
+        next = chunk.last() + 1;
+    }
+    if opened.page.more { opened.tail.totals.holes.is_some_and(|holes| holes > 0) } else { next <= opened.tail.last }
+}
+
 fn size(chunk: &Chunk) -> u64 {
     let size: u64 = chunk.events.iter().map(|event| event.size() as u64).sum();
     size.min(chunk.totals.bytes)
@@ -91,9 +103,7 @@ impl Follower {
     /// Adds a chunk, as far as it is new. Whether the stream's end was in it.
     fn chunk(&mut self, chunk: &Chunk) -> bool {
         if chunk.first > self.last + 1 {
-            let mut totals = chunk.totals;
-            totals.bytes -= size(chunk);
-            self.log.skip_to(chunk.first, chunk.step_before.clone(), totals);
+            self.log.skip_to(chunk.first, chunk.step_before.clone(), chunk.totals.bytes - size(chunk));
             self.last = chunk.first - 1;
         }
         if chunk.last() > self.last {

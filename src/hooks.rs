@@ -39,8 +39,8 @@ impl Class {
         self
     }
 
-    /// How precious the event is; 0, the default, is the most ordinary. It is kept with the event; what is let go first
-    /// goes by age alone so far.
+    /// How precious the event is; 0, the default, is the most ordinary. With
+    /// [`Eviction::Priority`](crate::Eviction::Priority) the least precious is let go first.
     pub const fn priority(mut self, priority: u8) -> Self {
         self.priority = priority;
         self

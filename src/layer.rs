@@ -1,8 +1,8 @@
 //! The layer: its constructor, its setters, and their defaults.
 
 use crate::{
-    Authorization, Classify, Clock, ControlEvents, Durability, EventIds, Idempotency, Idempotent, Keys, Plain,
-    Principal, RequestId, Resume, ResumeEndpoint, ResumeError, SnapshotFold, Step, StoreOut, WhenAlone,
+    Authorization, Classify, Clock, ControlEvents, Durability, EventIds, Eviction, Idempotency, Idempotent, Keys,
+    Plain, Principal, RequestId, Resume, ResumeEndpoint, ResumeError, SnapshotFold, Step, StoreOut, WhenAlone,
     node::Node,
     settings::{FOREVER, Settings},
     store::{Erased, Store},
@@ -143,6 +143,25 @@ impl<S, Start> ResumeLayer<S, Start> {
     /// How long a snapshot is kept after its stream ended. Defaults to 60 seconds.
     pub fn snapshot_ttl(self, ttl: Duration) -> Self {
         self.set(|settings| settings.snapshot_ttl = ttl.min(FOREVER))
+    }
+
+    /// What is let go of where a stream is over its limits. Defaults to [`Eviction::Fifo`].
+    ///
+    /// ```
+    /// use tower_resume::{Class, EventView, Eviction, Keys, ResumeLayer, store::MemoryStore};
+    ///
+    /// # fn main() -> Result<(), tower_resume::KeyError> {
+    /// # let keys = Keys::new("kZ0b3FzZ0mC5cW1gXq8r1h3o4yVtq2JxU7d9sPlA6eE=")?;
+    /// let layer = ResumeLayer::new(MemoryStore::new(), keys).eviction(Eviction::Priority).classify_with(
+    ///     |event: &EventView<'_>| match event.name() {
+    ///         "stage" => Class::new().priority(1),
+    ///         _ => Class::new(),
+    ///     },
+    /// );
+    /// # let _ = layer; Ok(()) }
+    /// ```
+    pub fn eviction(self, eviction: Eviction) -> Self {
+        self.set(|settings| settings.eviction = eviction)
     }
 
     /// The silence after which a client is sent a comment. Defaults to 10 seconds.

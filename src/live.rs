@@ -6,6 +6,7 @@
 //! One `Mutex`, short sections, nothing awaited inside; wakers are woken after it is released.
 
 mod hold;
+mod holes;
 mod pause;
 mod place;
 mod source;
@@ -16,7 +17,7 @@ pub(crate) use place::{Found, Place};
 pub(crate) use state::Orders;
 
 use crate::{
-    EndStatus, Eol, Event, RequestId, Step,
+    EndStatus, Eol, Event, Eviction, RequestId, Step,
     store::{Counts, Snapshot, StreamHead, Tail, Totals},
     tally::Tally,
     usage::Usage,
@@ -101,6 +102,8 @@ pub(crate) struct LiveLog {
     /// Whether a recorder feeds it: then a store holds no more than this does, or has let go for want of memory.
     pub(crate) recorded: bool,
     limits: Limits,
+    /// Whether the least precious goes first, and not the oldest.
+    by_priority: bool,
     usage: Arc<Usage>,
     /// The node needs the memory: whoever keeps this log only for safety's sake lets it go.
     released: AtomicBool,
@@ -123,14 +126,23 @@ impl fmt::Debug for LiveLog {
 
 impl LiveLog {
     /// An empty log for a stream that begins here.
-    pub(crate) fn begin(id: RequestId, head: StreamHead, limits: Limits, usage: Arc<Usage>) -> Self {
-        let state = State { first: 1, updated_at: head.started_at, ..State::default() };
+    pub(crate) fn begin(
+        id: RequestId,
+        head: StreamHead,
+        limits: Limits,
+        eviction: Eviction,
+        usage: Arc<Usage>,
+    ) -> Self {
+        let by_priority = eviction == Eviction::Priority;
+        let totals = Totals { holes: by_priority.then_some(0), ..Totals::default() };
+        let state = State { first: 1, totals, updated_at: head.started_at, ..State::default() };
         let [released, safe, reaches_store] = [const { AtomicBool::new(false) }; 3];
         Self {
             id,
             head,
             recorded: true,
             limits,
+            by_priority,
             usage,
             released,
             safe,
@@ -160,6 +172,7 @@ impl LiveLog {
             head,
             recorded: false,
             limits,
+            by_priority: false,
             usage,
             released,
             safe,
@@ -202,6 +215,18 @@ impl LiveLog {
         self.lock().step_at(seq).cloned()
     }
 
+    /// The first event that is kept here from this one on; one more than the last where there is none.
+    pub(crate) fn kept_from(&self, seq: u64) -> u64 {
+        self.lock().kept_from(seq)
+    }
+
+    /// Whether an event behind this cursor was let go, as far as this log knows.
+    pub(crate) fn misses_after(&self, cursor: u64) -> bool {
+        let state = self.lock();
+        let may_miss = cursor + 1 < state.first && state.totals.holes.is_some_and(|holes| holes > 0);
+        cursor + 1 < state.first_kept() || may_miss || state.holes.last_to().is_some_and(|to| to > cursor)
+    }
+
     /// Looks at, or changes, what is counted of the clients that came back.
     pub(crate) fn tally<T>(&self, with: impl FnOnce(&mut Tally) -> T) -> T {
         with(&mut self.lock().tally)
@@ -220,7 +245,7 @@ impl LiveLog {
             (last, bytes, step) = (shown, state.upto(shown), state.step_at(shown).unwrap_or(step));
         }
         Summary {
-            first: (state.totals.trimmed + 1).min(last + 1),
+            first: state.first_kept().min(last + 1),
             last,
             bytes: bytes.saturating_sub(state.totals.trimmed_bytes),
             trimmed: state.totals.trimmed,
@@ -239,3 +264,6 @@ impl Drop for LiveLog {
         self.usage.change(0, state.counted);
     }
 }
+
+#[cfg(test)]
+mod tests;

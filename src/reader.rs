@@ -91,6 +91,8 @@ pub(crate) struct Reader {
     batch: Vec<Event>,
     fetch: Fetch,
     chunks: Pages,
+    /// When the store was last asked for a snapshot, there was none.
+    no_snapshot: bool,
     /// In the middle of an event that is too large to keep: nothing may come between its parts.
     in_part: bool,
     /// What is still to be said of the stream's durability.
@@ -148,6 +150,7 @@ impl Reader {
             batch: Vec::new(),
             fetch: Fetch::None,
             chunks: Pages::new(usage),
+            no_snapshot: false,
             in_part: false,
             lifted: None,
             heard_at: now,

@@ -258,7 +258,11 @@ impl Resume {
                 || (!log.recorded && matches!(Arc::clone(&node.store).snapshot(id).await, Ok(Some(_))));
             return Ok(Some(status(node, signer, &log.head, &summary, claims, snapshot)));
         }
-        let purpose = self.purpose(node, &log, &summary, &claims).await?;
+        let misses = match &opened {
+            Some(opened) => claims.seq + 1 < summary.first || follow::misses_after(opened, claims.seq),
+            None => log.misses_after(claims.seq),
+        };
+        let purpose = self.purpose(node, &log, &summary, &claims, misses).await?;
         let needs_events = matches!(purpose, Purpose::Live | Purpose::Replay);
         if needs_events && log.is_thinned_behind(claims.seq) && !node.store_reaches(id) {
             return Err(ResumeError::StoreUnavailable);
@@ -289,13 +293,13 @@ impl Resume {
         log: &LiveLog,
         summary: &Summary,
         claims: &Cursor,
+        misses: bool,
     ) -> Result<Purpose, ResumeError> {
         let seen_end = claims.ended;
         let fits = node.settings.step_rule.as_ref().is_none_or(|rule| rule(&claims.step, &summary.step));
         let over = summary.end.is_some();
-        let trimmed = claims.seq + 1 < summary.first;
         let purpose = if self.mode == Mode::Replay { Purpose::Replay } else { Purpose::Live };
-        if fits && !seen_end && !(over && trimmed) {
+        if fits && !seen_end && !(over && misses) {
             return Ok(purpose);
         }
         let snapshot = match &summary.snapshot {

@@ -93,12 +93,29 @@ pub enum WhenAlone {
     Pause,
 }
 
+/// What is let go of where a stream is over its limits ([`ResumeLayer::max_events`](crate::ResumeLayer::max_events),
+/// [`max_bytes`](crate::ResumeLayer::max_bytes)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Eviction {
+    /// The oldest events go. The default, and the cheapest.
+    #[default]
+    Fifo,
+    /// The oldest of the least precious go, by what [`Class::priority`](crate::Class::priority) says: never one for the
+    /// sake of a less precious one, save to make room for the newest.
+    ///
+    /// A chunk in the store then holds events of one priority, and goes whole; so this costs least where priorities come in
+    /// runs. What is gone is announced by a `gap` where it was.
+    Priority,
+}
+
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) scope: String,
     pub(crate) max_events: usize,
     pub(crate) max_bytes: usize,
     pub(crate) max_event_bytes: usize,
+    pub(crate) eviction: Eviction,
     pub(crate) token_ttl: Duration,
     pub(crate) state_ttl: Duration,
     pub(crate) snapshot_ttl: Duration,
@@ -140,6 +157,7 @@ impl Default for Settings {
             max_events: DEFAULT_MAX_EVENTS,
             max_bytes: DEFAULT_MAX_BYTES,
             max_event_bytes: DEFAULT_MAX_EVENT_BYTES,
+            eviction: Eviction::default(),
             token_ttl: DEFAULT_TOKEN_TTL,
             state_ttl: DEFAULT_STATE_TTL,
             snapshot_ttl: DEFAULT_SNAPSHOT_TTL,

@@ -4,6 +4,8 @@
 //! It never delays anybody: what it has not written yet is in the live log, and what the live log has let go
 //! meanwhile is trimmed in the store as well.
 
+mod trim;
+
 use crate::{
     EndStatus, NodeId, StoreOut,
     live::LiveLog,
@@ -22,6 +24,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
+use trim::Held;
 
 /// The most chunks that go into one append, so that none grows beyond what a store takes in one go.
 const MAX_CHUNKS: usize = 64;
@@ -32,14 +35,6 @@ const MAX_BACKOFF: Duration = Duration::from_secs(2);
 const MEND_EVERY: Duration = Duration::from_secs(2);
 /// How long a stream that is over is still looked after: a store that comes back empty within it gets its log again.
 const AFTERLIFE: Duration = Duration::from_secs(60);
-
-/// A chunk that the store holds.
-struct Held {
-    first: u64,
-    last: u64,
-    bytes: u64,
-    bytes_before: u64,
-}
 
 /// What the store is being asked.
 enum Flight {
@@ -78,6 +73,8 @@ pub(crate) struct Writer {
     acked: u64,
     /// The chunks of the append in flight, or of one whose fate is not known. A chunk once sent keeps its bounds.
     sent: Vec<Chunk>,
+    /// The chunks that go with that append from the midst of the log, by their last seqs.
+    let_go: Vec<u64>,
     held: VecDeque<Held>,
     held_events: u64,
     held_bytes: u64,
@@ -126,6 +123,7 @@ impl Writer {
             footing: Footing::New,
             acked: 0,
             sent: Vec::new(),
+            let_go: Vec::new(),
             held: VecDeque::new(),
             held_events: 0,
             held_bytes: 0,
@@ -303,10 +301,11 @@ impl Writer {
         let now = self.node.now();
         self.waiting_since = None;
         self.sent.clear();
+        self.let_go.clear();
         let mut after = self.acked;
-        if matches!(onto, Onto::Seq(_)) && self.log.first() > after + 1 {
+        if matches!(onto, Onto::Seq(_)) && self.log.first() > after + 1 && !self.by_priority() {
             // A burst has outrun the store: the live log has let go of what comes next. What is left of it replaces all
-            // that the store holds.
+            // that the store holds. (By priority, the store may hold more precious events of before.)
             onto = Onto::Anything(self.log.head.clone());
         }
         if !matches!(onto, Onto::Seq(_)) {
@@ -325,7 +324,8 @@ impl Writer {
             }
             after = stretch.first + stretch.events.len() as u64 - 1;
             let bytes: u64 = stretch.events.iter().map(|event| event.size() as u64).sum();
-            self.held.push_back(Held { first: stretch.first, last: after, bytes, bytes_before: stretch.bytes_before });
+            let priority = stretch.events.first().map_or(0, |event| event.priority);
+            self.held.push_back(Held { first: stretch.first, last: after, bytes, priority });
             self.held_events += stretch.events.len() as u64;
             self.held_bytes += bytes;
             let upto = stretch.bytes_before + bytes;
@@ -351,28 +351,6 @@ impl Writer {
         Chunk { first, writer: self.me, at, step_before, totals, events: events.into(), end: None }
     }
 
-    /// Lets the oldest chunks go that are over the limits, and notes in the new ones what went.
-    fn trim(&mut self) {
-        let settings = &self.node.settings;
-        let (max_events, max_bytes) = (settings.max_events as u64, settings.max_bytes as u64);
-        while (self.held_events > max_events || self.held_bytes > max_bytes) && self.held.len() > 1 {
-            let Some(gone) = self.held.pop_front() else { break };
-            self.held_events -= gone.last + 1 - gone.first;
-            self.held_bytes -= gone.bytes;
-        }
-        if let Some(front) = self.held.front() {
-            for chunk in &mut self.sent {
-                chunk.totals.trimmed = front.first - 1;
-                chunk.totals.trimmed_bytes = front.bytes_before;
-            }
-            self.log.trimmed_in_store(Totals {
-                trimmed: front.first - 1,
-                trimmed_bytes: front.bytes_before,
-                ..Totals::default()
-            });
-        }
-    }
-
     fn send(&mut self, onto: Onto) {
         if self.sent.is_empty() {
             return;
@@ -383,6 +361,7 @@ impl Writer {
             onto,
             chunks: self.sent.clone(),
             trim_below: self.held.front().map_or(0, |front| front.first),
+            let_go: self.let_go.clone(),
             snapshot: self
                 .snapshot
                 .as_deref()

@@ -59,9 +59,9 @@ impl State {
         !matches!(passing, Passing::PartEnd { .. }) || self.acked().is_none_or(|acked| acked > after)
     }
 
-    /// Whether a snapshot that stands in for what the log has let go is on its way to the store.
-    pub(super) fn awaits_snapshot(&self) -> bool {
-        let reaches = |snapshot: &Arc<Snapshot>| snapshot.seq + 1 >= self.first;
+    /// Whether a snapshot that stands in for what the log has let go before `first` is on its way to the store.
+    pub(super) fn awaits_snapshot(&self, first: u64) -> bool {
+        let reaches = |snapshot: &Arc<Snapshot>| snapshot.seq + 1 >= first;
         let Hold::On(Held { snapshot: Some(coming), .. }) = &self.hold else { return false };
         reaches(coming) && !self.snapshot.as_ref().is_some_and(reaches)
     }
@@ -172,7 +172,7 @@ impl LiveLog {
 mod tests {
     use super::*;
     use crate::{
-        Event, NodeId, RequestId,
+        Event, Eviction, NodeId, RequestId,
         live::{Found, Limits, Place},
         store::StreamHead,
         usage::Usage,
@@ -182,7 +182,8 @@ mod tests {
     fn held() -> (Arc<LiveLog>, Place) {
         let head = StreamHead { node: NodeId::random(), started_at: 0, correlation_id: None, comments: false };
         let limits = Limits { events: 4, bytes: 1000 };
-        let log = Arc::new(LiveLog::begin(RequestId::random(), head, limits, Arc::new(Usage::new(1 << 20))));
+        let log =
+            Arc::new(LiveLog::begin(RequestId::random(), head, limits, Eviction::Fifo, Arc::new(Usage::new(1 << 20))));
         log.hold();
         let place = log.attach(0, true, 1).unwrap();
         (log, place)

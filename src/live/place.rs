@@ -17,7 +17,7 @@ pub(crate) enum Found {
     Events,
     /// For the first client only: goes out now.
     Passing(Passing),
-    /// The log begins behind the cursor's next event, with this one.
+    /// The cursor's next event is gone; the first one behind it that is kept is this.
     Behind(u64),
     /// All that there was is read, and the stream is over.
     End(EndStatus),
@@ -137,11 +137,13 @@ impl Place {
                 }
             }
         }
-        if cursor + 1 < state.first {
-            return if state.awaits_snapshot() { None } else { Some(Found::Behind(state.first)) };
+        let next = state.kept_from(cursor + 1);
+        if cursor + 1 < next {
+            return if state.awaits_snapshot(next) { None } else { Some(Found::Behind(next)) };
         }
         if let Some(ahead @ 1..) = state.shown().checked_sub(cursor) {
-            let skip = usize::try_from(cursor + 1 - state.first).unwrap_or(usize::MAX);
+            let skip = state.place_of(next);
+            let ahead = state.holes.next_from(next).map_or(ahead, |hole| ahead.min(hole - next));
             room = room.min(usize::try_from(ahead).unwrap_or(usize::MAX));
             let mut bytes = 0;
             for Kept { event, .. } in state.events.range(skip..).take(room) {

@@ -37,45 +37,57 @@ impl LiveLog {
     }
 
     fn let_go(&self, state: &mut State, to_free: usize) {
+        if self.by_priority {
+            return state.let_go_by_priority(self.limits, to_free);
+        }
         let held = Limits { events: state.events.len(), bytes: state.bytes };
         let sizes = state.events.iter().map(|kept| kept.event.size());
         let (over, going) = State::going(sizes, held, self.limits, to_free);
         // What the furthest reader has yet to take, or the store to acknowledge, stays, should one large event have
         // overshot the limit.
-        let free = state.furthest().map_or(u64::MAX, |cursor| (cursor + 1).saturating_sub(state.first));
-        let last = state.first + going.min(free) - 1;
+        let free = state.furthest().map_or(u64::MAX, |cursor| state.place_of(cursor + 1) as u64);
+        let going = going.min(free);
+        if going == 0 {
+            return;
+        }
         // For good: what is over the limits, as the store lets go of it as well; and all of it where some is not stored.
-        let for_good = if last > state.stored { last } else { state.first + over - 1 };
-        while state.first <= last {
+        let for_good = if state.seq_at(going as usize - 1) > state.stored { going } else { over };
+        for place in 0..going {
             let Some(Kept { event, upto }) = state.events.pop_front() else { break };
             state.bytes -= event.size();
-            if self.recorded && state.first <= for_good {
-                state.totals.trimmed = state.first;
+            let seq = state.first;
+            if self.recorded && place < for_good {
+                state.totals.trimmed = seq;
                 state.totals.trimmed_bytes = upto;
             }
-            state.first += 1;
-            state.step_before = event.step;
+            state.begin_behind(seq, event.step);
         }
     }
 
-    /// The first event that is left once these are added, should all go that can.
+    /// One more than the last event that is gone once these are added, should all go that can.
     pub(crate) fn first_with(&self, more: &[Event], is_full: bool) -> u64 {
         let state = self.lock();
         let added: usize = more.iter().map(Event::size).sum();
+        if self.by_priority {
+            return state.hole_with(more, self.limits, if is_full { added } else { 0 });
+        }
         let held = Limits { events: state.events.len() + more.len(), bytes: state.bytes + added };
         let sizes = state.events.iter().map(|kept| kept.event.size()).chain(more.iter().map(Event::size));
         let (_, going) = State::going(sizes, held, self.limits, if is_full { added } else { 0 });
         state.first + going
     }
 
-    /// For a follower: what lies between is not to be had. The next event is `first`.
-    pub(crate) fn skip_to(&self, first: u64, step: Step, totals: Totals) {
+    /// For a follower: what lies between is not to be had. The next event is `first`, behind so many bytes of the stream.
+    /// What is here already stays for those who have yet to take it.
+    pub(crate) fn skip_to(&self, first: u64, step: Step, bytes_before: u64) {
         let mut state = self.lock();
-        state.bytes = 0;
-        state.events.clear();
-        state.first = first;
-        state.step_before = step;
-        state.totals = totals;
+        let last = state.last();
+        if state.events.is_empty() {
+            (state.first, state.step_before) = (first, step);
+        } else if first > last + 1 {
+            state.holes.add(last + 1, first - 1, step);
+        }
+        state.totals.bytes = bytes_before;
         self.weigh(&mut state);
         let wakers = state.wakers();
         drop(state);
@@ -88,6 +100,7 @@ impl LiveLog {
         if totals.trimmed >= state.totals.trimmed {
             state.totals.trimmed = totals.trimmed;
             state.totals.trimmed_bytes = totals.trimmed_bytes;
+            state.totals.holes = totals.holes;
         }
     }
 
@@ -224,20 +237,22 @@ impl LiveLog {
         stalled
     }
 
-    /// Up to `events` events (and some `bytes`) behind `after`, for the store.
+    /// Up to `events` events (and some `bytes`) behind `after`, for the store: such that follow one another, and of one
+    /// priority where that decides what goes.
     pub(crate) fn copy_after(&self, after: u64, events: usize, bytes: usize) -> Stretch {
         let state = self.lock();
-        let first = state.first.max(after + 1);
-        let at = usize::try_from(first - state.first).unwrap_or(usize::MAX);
-        let (step_before, bytes_before) = match at.checked_sub(1).and_then(|before| state.events.get(before)) {
-            Some(kept) => (kept.event.step.clone(), kept.upto),
-            None => (state.step_before.clone(), state.totals.bytes - state.bytes as u64),
-        };
+        let first = state.kept_from(after + 1);
+        let at = state.place_of(first);
+        let bytes_before = state.events.get(at).map_or(state.totals.bytes, Kept::before);
+        let step_before = state.step_at(first - 1).unwrap_or(&state.step_before).clone();
+        let holes_at = state.holes.next_from(first).map_or(usize::MAX, |from| (from - first) as usize);
+        let alike = state.events.get(at).map(|kept| kept.event.priority).filter(|_| self.by_priority);
         let mut room = bytes;
         let mut taken = Vec::new();
-        for Kept { event, .. } in state.events.iter().skip(at).take(events) {
+        for Kept { event, .. } in state.events.iter().skip(at).take(events.min(holes_at)) {
             let size = event.size();
-            if size > room && !taken.is_empty() {
+            let other = alike.is_some_and(|priority| event.priority != priority);
+            if other || (size > room && !taken.is_empty()) {
                 break;
             }
             room = room.saturating_sub(size);

@@ -1,6 +1,6 @@
 //! What a live log holds, behind its lock.
 
-use super::{Limits, Passing, hold::Hold, pause::Pause};
+use super::{Limits, Passing, hold::Hold, holes::Holes, pause::Pause};
 use crate::{
     EndStatus, Event, Step,
     store::{Snapshot, Totals},
@@ -12,6 +12,13 @@ pub(super) struct Kept {
     pub(super) event: Event,
     /// The bytes of the whole stream up to here: what lies between two events is a subtraction.
     pub(super) upto: u64,
+}
+
+impl Kept {
+    /// The bytes of the whole stream before it.
+    pub(super) fn before(&self) -> u64 {
+        self.upto - self.event.size() as u64
+    }
 }
 
 pub(super) struct Slot {
@@ -38,6 +45,8 @@ pub(super) struct State {
     pub(super) first: u64,
     pub(super) newest: Option<Newest>,
     pub(super) events: VecDeque<Kept>,
+    /// What is missing between the first of them and the last.
+    pub(super) holes: Holes,
     pub(super) bytes: usize,
     /// What the node counts for this log, and whether it counts the log itself.
     pub(super) counted: usize,
@@ -78,26 +87,26 @@ pub(crate) struct Orders {
 
 impl State {
     pub(super) fn last(&self) -> u64 {
-        self.first + self.events.len() as u64 - 1
+        self.first + self.events.len() as u64 + self.holes.missing() - 1
     }
 
-    /// The bytes of the stream up to `seq`, as far as they are known.
+    /// The bytes of the stream up to `seq`, as far as they are known: a hole counts with what is before it.
     pub(super) fn upto(&self, seq: u64) -> u64 {
-        let before = self.totals.bytes - self.bytes as u64;
-        match seq.checked_sub(self.first) {
-            Some(at) => {
-                self.events.get(usize::try_from(at).unwrap_or(usize::MAX)).map_or(self.totals.bytes, |kept| kept.upto)
-            }
-            None => before,
+        match self.events.get(self.place_of(seq + 1)) {
+            Some(next) => next.before(),
+            None => self.totals.bytes,
         }
     }
 
     /// The step at `seq`, where this log knows it.
     pub(super) fn step_at(&self, seq: u64) -> Option<&Step> {
-        match seq.checked_sub(self.first) {
-            Some(at) => self.events.get(usize::try_from(at).ok()?).map(|kept| &kept.event.step),
-            None => (seq + 1 == self.first).then_some(&self.step_before),
+        if seq < self.first {
+            return (seq + 1 == self.first).then_some(&self.step_before);
         }
+        if seq != self.kept_from(seq) {
+            return self.holes.step_at(seq);
+        }
+        self.events.get(self.place_of(seq)).map(|kept| &kept.event.step)
     }
 
     /// What the source stays near to: the cursor of the furthest reader that moves, or all of the log where the source
@@ -114,10 +123,13 @@ impl State {
     /// How far the source may go on ahead of that; any way where there is nothing of the kind.
     pub(super) fn room(&self, limits: Limits) -> Limits {
         let (events, bytes) = match self.furthest() {
-            Some(cursor) if cursor < self.last() => (self.last() - cursor, self.totals.bytes - self.upto(cursor)),
+            Some(cursor) if cursor < self.last() => {
+                (self.last() - cursor, self.totals.bytes.saturating_sub(self.upto(cursor)))
+            }
             Some(_) => (0, 0),
             None => return Limits { events: usize::MAX, bytes: usize::MAX },
         };
+        let limits = self.beside_the_precious(limits);
         let less = |limit: usize, taken: u64| limit.saturating_sub(usize::try_from(taken).unwrap_or(usize::MAX));
         let bytes = less(limits.bytes, bytes.max(self.passing_bytes as u64));
         Limits { events: less(limits.events, events), bytes }

@@ -85,9 +85,13 @@ impl LiveLog {
     /// The store has let go of this, which the log may have done for want of memory before.
     pub(crate) fn trimmed_in_store(&self, totals: Totals) {
         let mut state = self.lock();
-        if totals.trimmed > state.totals.trimmed && totals.trimmed < state.first {
-            state.totals.trimmed = totals.trimmed;
-            state.totals.trimmed_bytes = totals.trimmed_bytes;
+        let news = if totals.holes.is_some() {
+            state.first_kept() < state.first
+        } else {
+            totals.trimmed > state.totals.trimmed && totals.trimmed < state.first
+        };
+        if news {
+            state.totals = Totals { bytes: state.totals.bytes, ..totals };
         }
     }
 
@@ -95,13 +99,15 @@ impl LiveLog {
     pub(crate) fn replaces_store(&self) {
         let mut state = self.lock();
         state.stored = 0;
-        state.totals.trimmed = state.first - 1;
+        let missing = state.holes.missing();
+        state.totals.trimmed = state.first - 1 + missing;
         state.totals.trimmed_bytes = state.totals.bytes - state.bytes as u64;
+        state.totals.holes = self.by_priority.then_some(missing);
     }
 
     /// Whether some of what lies behind this cursor is in the store alone, although the stream runs here.
     pub(crate) fn is_thinned_behind(&self, cursor: u64) -> bool {
         let state = self.lock();
-        self.recorded && cursor.max(state.totals.trimmed) + 1 < state.first
+        self.recorded && (cursor + 1).max(state.first_kept()) < state.first
     }
 }

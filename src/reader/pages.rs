@@ -38,7 +38,14 @@ impl Pages {
         }
     }
 
-    fn clear(&mut self) {
+    /// One that was popped comes first again.
+    pub(super) fn put_back(&mut self, chunk: Chunk) {
+        let size = chunk.events.iter().map(crate::Event::size).sum();
+        self.usage.change(size, 0);
+        self.chunks.push_front((chunk, size));
+    }
+
+    pub(super) fn clear(&mut self) {
         self.usage.change(0, self.chunks.iter().map(|(_, size)| size).sum());
         self.chunks = VecDeque::new();
     }

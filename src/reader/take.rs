@@ -43,7 +43,7 @@ impl Reader {
             return self.close_replay();
         }
         if let Some(chunk) = self.chunks.pop() {
-            self.chunk(&chunk);
+            self.chunk(chunk);
             return Step::On;
         }
         if let Some(step) = self.poll_fetch(cx) {
@@ -136,6 +136,8 @@ impl Reader {
             _ if log.recorded && next < summary.first => {
                 self.gap(next, summary.first.min(first) - 1, GapReason::Trimmed);
             }
+            // A hole between what is kept here is one for good.
+            _ if log.recorded && next >= log.first() => self.gap(next, first - 1, GapReason::Trimmed),
             _ => self.fetch = Fetch::Page(Arc::clone(&self.node.store).page(log.id, self.claims.seq)),
         }
     }
@@ -162,6 +164,7 @@ impl Reader {
                 let (to, reason) = (*to, *reason);
                 let Poll::Ready(snapshot) = reply.as_mut().poll(cx) else { return Some(Step::Wait) };
                 self.fetch = Fetch::None;
+                self.no_snapshot = matches!(snapshot, Ok(None));
                 match snapshot {
                     Ok(Some(snapshot)) if snapshot.seq >= to => self.stand_in(&snapshot),
                     _ => self.gap(self.claims.seq + 1, to, reason),
@@ -183,12 +186,17 @@ impl Reader {
     pub(super) fn page(&mut self, page: Page) -> Step {
         let next = self.claims.seq + 1;
         let (first, reason) = match page.chunks.iter().find(|chunk| chunk.last() >= next) {
-            Some(chunk) => (chunk.first, GapReason::Trimmed),
+            // What the store has let go of meanwhile may still be here.
+            Some(chunk) => match self.place.log().kept_from(next) {
+                here if here > next => (chunk.first.min(here), GapReason::Trimmed),
+                _ => (chunk.first, GapReason::Trimmed),
+            },
             None => {
                 // The log was set back. With an end in it all the same, nobody can write it again.
                 let Some(end) = page.chunks.iter().find(|chunk| chunk.end.is_some()) else { return self.come_again() };
-                let first = self.place.log().first();
-                let reason = if end.totals.trimmed + 1 >= first { GapReason::Trimmed } else { GapReason::Lost };
+                let first = self.place.log().kept_from(next);
+                let is_trimmed = end.totals.trimmed + 1 >= first || end.totals.holes.is_some();
+                let reason = if is_trimmed { GapReason::Trimmed } else { GapReason::Lost };
                 (first, reason)
             }
         };
@@ -202,10 +210,31 @@ impl Reader {
         Step::On
     }
 
-    pub(super) fn chunk(&mut self, chunk: &Chunk) {
+    /// A chunk that begins behind the next event. What lies between was let go, or lost.
+    fn hole(&mut self, chunk: Chunk) {
         let next = self.claims.seq + 1;
-        if chunk.first > next {
-            self.gap(next, chunk.first - 1, GapReason::Lost);
+        let log = self.place.log();
+        let here = log.kept_from(next);
+        if here == next && next <= log.last() {
+            // It is here by now.
+            return self.chunks.clear();
+        }
+        let to = if here > next { chunk.first.min(here) - 1 } else { chunk.first - 1 };
+        let let_go = chunk.totals.holes.is_some();
+        if let_go && !self.no_snapshot {
+            // The chunks are fetched again behind the gap: a snapshot may reach beyond them.
+            let snapshot = Arc::clone(&self.node.store).snapshot(self.claims.request_id);
+            self.fetch = Fetch::Snapshot(to, GapReason::Trimmed, snapshot);
+            return self.chunks.clear();
+        }
+        self.claims.step = chunk.step_before.clone();
+        self.gap(next, to, if let_go { GapReason::Trimmed } else { GapReason::Lost });
+        self.chunks.put_back(chunk);
+    }
+
+    pub(super) fn chunk(&mut self, chunk: Chunk) {
+        if chunk.first > self.claims.seq + 1 {
+            return self.hole(chunk);
         }
         self.claims.expires_at = self.node.now() + crate::clock::millis(self.node.settings.token_ttl);
         let known = usize::try_from(self.claims.seq + 1 - chunk.first).unwrap_or(usize::MAX);

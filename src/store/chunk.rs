@@ -19,6 +19,9 @@ pub struct Totals {
     pub trimmed: u64,
     /// The bytes of the events that were let go.
     pub trimmed_bytes: u64,
+    /// Of the events that were let go, those behind the first one that is kept; `None` for a log that lets go of its
+    /// oldest only, so that a hole in it is damage.
+    pub holes: Option<u64>,
 }
 
 /// 1 to 16 events of up to 16 KiB, or one larger event; or none, at a log's begin and with its end.

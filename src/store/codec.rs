@@ -4,10 +4,11 @@
 //!
 //! | field | when | form |
 //! | --- | --- | --- |
-//! | flags | always | 1 byte: end (3 bits), trimmed, step |
+//! | flags | always | 1 byte: end (3 bits), trimmed, step, holes |
 //! | writer | always | 8 bytes |
 //! | first, at, total bytes | always | numbers |
 //! | total trimmed, total trimmed bytes | flag | numbers |
+//! | holes | flag | number |
 //! | step before | flag | length (1 byte) and text |
 //! | how many events | always | number |
 //!
@@ -24,6 +25,7 @@ use bytes::Bytes;
 const CHUNK_END: u8 = 0b0_0111;
 const CHUNK_TRIMMED: u8 = 0b0_1000;
 const CHUNK_STEP: u8 = 0b1_0000;
+const CHUNK_HOLES: u8 = 0b10_0000;
 
 const EVENT_EOL: u8 = 0b00_0011;
 const EVENT_ID: u8 = 0b00_0100;
@@ -49,6 +51,7 @@ fn put(chunk: &Chunk) -> Vec<u8> {
     let mut out = pack::begin(CHUNK_ROOM + step.len() + events);
     let trimmed = chunk.totals.trimmed != 0 || chunk.totals.trimmed_bytes != 0;
     let flags = end_code(chunk.end) | on(CHUNK_TRIMMED, trimmed) | on(CHUNK_STEP, !step.is_empty());
+    let flags = flags | on(CHUNK_HOLES, chunk.totals.holes.is_some());
     out.push(flags);
     out.extend_from_slice(chunk.writer.as_bytes());
     put_number(&mut out, chunk.first);
@@ -57,6 +60,9 @@ fn put(chunk: &Chunk) -> Vec<u8> {
     if trimmed {
         put_number(&mut out, chunk.totals.trimmed);
         put_number(&mut out, chunk.totals.trimmed_bytes);
+    }
+    if let Some(holes) = chunk.totals.holes {
+        put_number(&mut out, holes);
     }
     if !step.is_empty() {
         put_step(&mut out, step);
@@ -133,7 +139,7 @@ pub(crate) fn decode(bytes: &Bytes, packer: Packer<'_>) -> Result<(Chunk, usize)
 fn get(bytes: &Bytes) -> Result<Chunk, DecodeError> {
     let mut from = Cursor { bytes, at: 0 };
     let flags = from.byte()?;
-    if flags & !(CHUNK_END | CHUNK_TRIMMED | CHUNK_STEP) != 0 {
+    if flags & !(CHUNK_END | CHUNK_TRIMMED | CHUNK_STEP | CHUNK_HOLES) != 0 {
         return Err(DecodeError("an unknown flag"));
     }
     let end = end_of(flags & CHUNK_END)?;
@@ -143,6 +149,7 @@ fn get(bytes: &Bytes) -> Result<Chunk, DecodeError> {
     if flags & CHUNK_TRIMMED != 0 {
         (totals.trimmed, totals.trimmed_bytes) = (from.number()?, from.number()?);
     }
+    totals.holes = if flags & CHUNK_HOLES != 0 { Some(from.number()?) } else { None };
     let step_before = if flags & CHUNK_STEP != 0 { from.step()? } else { Step::NONE };
     let count = from.number()?;
     if first == 0 || first.checked_add(count).is_none() {

@@ -97,11 +97,14 @@ pub struct Append {
     pub id: RequestId,
     /// What the chunks go onto.
     pub onto: Onto,
-    /// The chunks, in order and joined without a hole. A log begins with a chunk of no events, so that
+    /// The chunks, in order. Where one begins behind the next seq, what lies between was let go already. A log begins with a chunk of no events, so that
     /// the stream is known before its handler says anything.
     pub chunks: Vec<Chunk>,
     /// Chunks whose last seq lies below this one are let go, unless the stream's end is in them.
     pub trim_below: u64,
+    /// Chunks whose last seq is one of these are let go, too, but for the newest. They lie in the midst of the log:
+    /// the first chunk that holds events is let go by `trim_below` alone.
+    pub let_go: Vec<u64>,
     /// A new snapshot, in the same step: where `chunks` hold the end, nobody sees the one without the other.
     pub snapshot: Option<Snapshot>,
     /// How long it is all kept.
@@ -258,7 +261,7 @@ pub struct Health {
 ///    [`page`](Self::page), from any node, sees its chunks.
 /// 2. An append takes effect whole or not at all, together with its snapshot, and onto nothing but what [`Onto`] says.
 /// 3. A chunk comes back as it went in: same events, same bounds.
-/// 4. Chunks come back in order of seq and without a hole but for what was trimmed in front.
+/// 4. Chunks come back in order of seq and without a hole but for what was let go.
 /// 5. Nothing follows an end: an append behind one is [`Appended::Fenced`], save the very append that brought it,
 ///    sent again, which is [`Appended::Stored`].
 /// 6. The same append sent again, after an answer that was lost, is [`Appended::Stored`] and has no second effect.

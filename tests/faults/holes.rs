@@ -29,8 +29,16 @@ fn chunk(store: &RedisStore, first: u64, events: usize) -> Chunk {
 async fn write(store: RedisStore, acknowledged: Arc<AtomicU64>) -> RequestId {
     let id = RequestId::from_bytes(fastrand::u128(..).to_be_bytes());
     let head = StreamHead { node: store.node(), started_at: 7, correlation_id: None, comments: false };
-    let append =
-        |onto, chunk| Append { id, onto, chunks: vec![chunk], trim_below: 1, snapshot: None, ttl: TTL, replicas: 0 };
+    let append = |onto, chunk| Append {
+        id,
+        onto,
+        chunks: vec![chunk],
+        trim_below: 1,
+        let_go: Vec::new(),
+        snapshot: None,
+        ttl: TTL,
+        replicas: 0,
+    };
     store.append(append(Onto::Nothing(head), chunk(&store, 1, 0))).await.unwrap();
     for last in 0.. {
         match store.append(append(Onto::Seq(last), chunk(&store, last + 1, 1))).await {

@@ -31,6 +31,7 @@ mod limits;
 mod oversize;
 mod passthrough;
 mod pressure;
+mod priority;
 mod service;
 
 // Section 3 and the properties.

@@ -49,8 +49,16 @@ impl Scene {
             chunks.push(empty(kept.last() + 1, end));
         }
         let ttl = Ttl { log: Duration::from_secs(900), snapshot: Duration::from_secs(60) };
-        let append =
-            Append { id, onto: Onto::Anything(opened.head), chunks, trim_below: 1, snapshot: None, ttl, replicas: 0 };
+        let append = Append {
+            id,
+            onto: Onto::Anything(opened.head),
+            chunks,
+            trim_below: 1,
+            let_go: Vec::new(),
+            snapshot: None,
+            ttl,
+            replicas: 0,
+        };
         self.store.append(append).await.unwrap();
     }
 }

@@ -147,8 +147,16 @@ async fn fence<S: Store>(store: &S, id: &str, last: u64) {
     };
     let ttl = Ttl { log: 900 * SECOND, snapshot: 60 * SECOND };
     let id = RequestId::parse(id).unwrap();
-    let append =
-        Append { id, onto: Onto::Seq(last), chunks: vec![chunk], trim_below: 0, snapshot: None, ttl, replicas: 0 };
+    let append = Append {
+        id,
+        onto: Onto::Seq(last),
+        chunks: vec![chunk],
+        trim_below: 0,
+        let_go: Vec::new(),
+        snapshot: None,
+        ttl,
+        replicas: 0,
+    };
     assert!(matches!(store.append(append).await.unwrap(), Appended::Stored { .. }));
 }
 

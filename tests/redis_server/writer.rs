@@ -65,7 +65,7 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn append(&self, onto: Onto, chunks: Vec<Chunk>) -> Append {
-        Append { id: self.id, onto, chunks, trim_below: 1, snapshot: None, ttl: TTL, replicas: 0 }
+        Append { id: self.id, onto, chunks, trim_below: 1, let_go: Vec::new(), snapshot: None, ttl: TTL, replicas: 0 }
     }
 
     pub(crate) async fn send(&self, onto: Onto, chunks: Vec<Chunk>) -> Result<Appended, StoreError> {

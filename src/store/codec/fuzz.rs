@@ -43,7 +43,12 @@ fn made_of(mut input: Input<'_>) -> Chunk {
     let (first, writer, at) = ((input.number() >> 1).max(1), NodeId::from_bytes(input.array()), input.number());
     let totals = match flags & 8 {
         0 => Totals { bytes: input.number(), ..Totals::default() },
-        _ => Totals { bytes: input.number(), trimmed: input.number(), trimmed_bytes: input.number() },
+        _ => Totals {
+            bytes: input.number(),
+            trimmed: input.number(),
+            trimmed_bytes: input.number(),
+            holes: (flags & 16 != 0).then(|| input.number()),
+        },
     };
     let step_before = step(&mut input);
     let mut events = Vec::new();

@@ -40,15 +40,15 @@ fn chunks() -> impl Strategy<Value = Chunk> {
         Just(EndStatus::Interrupted),
         Just(EndStatus::Cancelled)
     ];
-    let totals = prop_oneof![Just((1, 0, 0)), any::<(u64, u64, u64)>()];
+    let totals = prop_oneof![Just((1, 0, 0, None)), any::<(u64, u64, u64, Option<u64>)>()];
     let places = prop_oneof![1..300_u64, 1..u64::MAX - 100];
     (places, any::<[u8; 8]>(), any::<u64>(), steps(), totals, vec(events(), 0..20), option::of(ends)).prop_map(
-        |(first, writer, at, step_before, (bytes, trimmed, trimmed_bytes), events, end)| Chunk {
+        |(first, writer, at, step_before, (bytes, trimmed, trimmed_bytes, holes), events, end)| Chunk {
             first,
             writer: NodeId::from_bytes(writer),
             at,
             step_before,
-            totals: Totals { bytes, trimmed, trimmed_bytes },
+            totals: Totals { bytes, trimmed, trimmed_bytes, holes },
             events: events.into(),
             end,
         },

@@ -4,7 +4,7 @@ use super::{
     promise,
     scribe::{Scribe, event, snapshot},
 };
-use crate::store::{Append, Appended, CHUNK_MAX_EVENTS, Onto, Snapshot, Store};
+use crate::store::{Append, Appended, CHUNK_MAX_EVENTS, Chunk, Onto, Snapshot, Store};
 use crate::{EndStatus, Event, NodeId, Step};
 use fastrand::Rng;
 
@@ -80,6 +80,9 @@ impl<S: Store> Modelled<'_, S> {
         let begun = self.scribe.log.len();
         for _ in 0..random.usize(1..4) {
             let chunk = self.scribe.next(random_events(random), None);
+            let in_the_midst = self.scribe.log.iter().any(|chunk| !chunk.events.is_empty());
+            let missing = if in_the_midst && random.u8(..8) == 0 { random.u64(1..40) } else { 0 };
+            let chunk = self.scribe.behind_a_hole(chunk, missing);
             self.scribe.log.push(chunk.clone());
             append.chunks.push(chunk);
         }
@@ -87,6 +90,15 @@ impl<S: Store> Modelled<'_, S> {
         self.scribe.log.truncate(begun);
         if random.u8(..4) == 0 {
             append.trim_below = random.u64(last.saturating_sub(60)..=last);
+        }
+        if random.u8(..3) == 0 {
+            // Whatever chunks there are, old and new, and some that are not there.
+            let lasts = self.scribe.log.iter().chain(&append.chunks).map(Chunk::last);
+            append.let_go = lasts.filter(|last| *last > 0 && random.u8(..6) == 0).collect();
+            append.let_go.push(random.u64(1..=last.max(1)));
+            // The first of all is let go by its place in front.
+            let first = self.scribe.log.iter().find(|chunk| !chunk.events.is_empty()).or(append.chunks.first());
+            append.let_go.retain(|gone| first.is_some_and(|first| *gone > first.last()));
         }
         if random.u8(..5) == 0 {
             append.snapshot = Some(snapshot(last, None));

@@ -16,6 +16,7 @@ pub(super) async fn check<S: Store>(store: &S) {
     a_large_event_comes_back(store).await;
     pages_join(store).await;
     what_is_trimmed_is_gone_in_front_and_nowhere_else(store).await;
+    what_is_let_go_in_the_midst_leaves_a_hole_there(store).await;
     streams_do_not_mix(store).await;
     a_snapshot_is_replaced_by_a_newer_one(store).await;
     what_never_changes_is_told(store);
@@ -123,6 +124,42 @@ async fn what_is_trimmed_is_gone_in_front_and_nowhere_else<S: Store>(store: &S) 
         "first is one more than the last with no event kept",
     );
     scribe.check("the end is kept with every event trimmed").await;
+}
+
+async fn what_is_let_go_in_the_midst_leaves_a_hole_there<S: Store>(store: &S) {
+    let mut scribe = Scribe::begun(store).await;
+    for count in [4, 1, 16, 2] {
+        scribe.write_events(count).await;
+    }
+    // Events 1 to 4, 5, 6 to 21, 22 and 23. One of them, one that is not there, the same again, two at once, the newest.
+    for (let_go, left) in [
+        (vec![5], vec![1, 6, 22, 24]),
+        (vec![7, 20], vec![1, 6, 22, 24, 28]),
+        (vec![5], vec![1, 6, 22, 24, 28, 32]),
+        (vec![21, 27], vec![1, 22, 28, 32, 36]),
+        (vec![43, 40, 31], vec![1, 22, 32, 36, 40]),
+    ] {
+        let newest = scribe.last() + 4;
+        let append = Append { let_go: let_go.clone(), ..scribe.going_on(events(4)) };
+        scribe.write(&append).await;
+        let read = scribe.read_all(0).await;
+        let left: Vec<u64> = left.into_iter().filter(|first| *first <= newest).collect();
+        promise(
+            read.iter().map(|chunk| chunk.first).collect::<Vec<_>>(),
+            left,
+            &format!("the chunks that end with {let_go:?} are let go, but not the newest"),
+        );
+        scribe.check(&format!("with {let_go:?} let go")).await;
+    }
+    let chunk = scribe.behind_a_hole(scribe.next(events(3), None), 100);
+    let append = scribe.append(Onto::Seq(scribe.last()), vec![chunk]);
+    scribe.write(&append).await;
+    scribe.check("4. behind events that were let go before they were written").await;
+    let ending = Append { let_go: vec![scribe.last()], ..scribe.ending(EndStatus::Complete) };
+    scribe.write(&ending).await;
+    let whole = scribe.rewriting();
+    scribe.write(&whole).await;
+    scribe.check("2. a log with holes is written again").await;
 }
 
 async fn streams_do_not_mix<S: Store>(store: &S) {

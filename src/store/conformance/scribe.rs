@@ -48,6 +48,11 @@ impl<'s, S: Store> Scribe<'s, S> {
         self.log.last().map_or(0, Chunk::last)
     }
 
+    /// The same chunk behind a hole of so many events that were never written.
+    pub(super) fn behind_a_hole(&self, chunk: Chunk, missing: u64) -> Chunk {
+        Chunk { first: chunk.first + missing, ..chunk }
+    }
+
     /// The next chunk: these events, and an end or none.
     pub(super) fn next(&self, events: Vec<Event>, end: Option<EndStatus>) -> Chunk {
         let before = self.log.last();
@@ -65,7 +70,16 @@ impl<'s, S: Store> Scribe<'s, S> {
     }
 
     pub(super) fn append(&self, onto: Onto, chunks: Vec<Chunk>) -> Append {
-        Append { id: self.id, onto, chunks, trim_below: 0, snapshot: None, ttl: self.ttl, replicas: 0 }
+        Append {
+            id: self.id,
+            onto,
+            chunks,
+            trim_below: 0,
+            let_go: Vec::new(),
+            snapshot: None,
+            ttl: self.ttl,
+            replicas: 0,
+        }
     }
 
     /// The append that begins the log.
@@ -106,7 +120,11 @@ impl<'s, S: Store> Scribe<'s, S> {
             self.log.clear();
         }
         self.log.extend(append.chunks.iter().cloned());
-        self.log.retain(|chunk| chunk.last() >= append.trim_below || chunk.end.is_some());
+        let newest = self.log.last().map_or(0, Chunk::last);
+        let is_gone = |chunk: &Chunk| {
+            chunk.last() < append.trim_below || (append.let_go.contains(&chunk.last()) && chunk.last() < newest)
+        };
+        self.log.retain(|chunk| !is_gone(chunk) || chunk.end.is_some());
     }
 
     pub(super) async fn begin(&mut self) {

@@ -101,9 +101,29 @@ impl Log {
         self.kept.push_back(kept);
     }
 
-    /// What [`trim`](Self::trim) would give back.
-    pub(super) fn trimmable(&self, below: u64) -> usize {
-        self.kept.iter().take_while(|kept| kept.chunk.last() < below).map(Kept::room).sum()
+    /// What [`trim`](Self::trim) and [`let_go`](Self::let_go) would give back.
+    pub(super) fn trimmable(&self, below: u64, let_go: &[u64]) -> usize {
+        let in_front: usize = self.kept.iter().take_while(|kept| kept.chunk.last() < below).map(Kept::room).sum();
+        let goes = |last: &&u64| **last >= below && **last < self.last();
+        let behind = let_go.iter().filter(goes).filter_map(|last| self.kept.get(self.place(*last)?));
+        in_front + behind.map(Kept::room).sum::<usize>()
+    }
+
+    /// Where the chunk of events is that ends with this seq.
+    fn place(&self, last: u64) -> Option<usize> {
+        let at = self.kept.partition_point(|kept| kept.chunk.last() < last);
+        let is_it = |kept: &Kept| kept.chunk.last() == last && !kept.chunk.events.is_empty();
+        self.kept.iter().skip(at).take_while(|kept| kept.chunk.last() == last).position(is_it).map(|more| at + more)
+    }
+
+    /// Lets go of the chunks that end with these seqs, but never of the newest event.
+    pub(super) fn let_go(&mut self, lasts: &[u64], trash: &mut Trash) {
+        for last in lasts {
+            let Some(at) = self.place(*last).filter(|_| *last < self.last()) else { continue };
+            let Some(kept) = self.kept.remove(at) else { continue };
+            self.room -= kept.room();
+            trash.push(kept.chunk);
+        }
     }
 
     /// Lets go of the chunks that lie below, but never of the newest one: by it the writer knows its log,
@@ -175,7 +195,7 @@ fn is_same(one: &Chunk, other: &Chunk) -> bool {
         && one.end == other.end
 }
 
-/// Whether the chunks join on to each other and to what they are for, with nothing behind an end.
+/// Whether the chunks follow each other and what they are for, with nothing behind an end.
 pub(super) fn joins(append: &Append) -> bool {
     let mut next = match append.onto {
         Onto::Seq(seq) => seq.checked_add(1),
@@ -184,7 +204,7 @@ pub(super) fn joins(append: &Append) -> bool {
     };
     let mut ended = false;
     for chunk in &append.chunks {
-        if ended || chunk.first == 0 || next != Some(chunk.first) {
+        if ended || chunk.first == 0 || next.is_none_or(|next| chunk.first < next) {
             return false;
         }
         next = chunk.first.checked_add(chunk.events.len() as u64);

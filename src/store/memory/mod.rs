@@ -115,7 +115,7 @@ impl Shared {
 
     fn append(self: &Arc<Self>, append: Append) -> Result<Appended, StoreError> {
         if !log::joins(&append) {
-            return Err(StoreError::new(StoreErrorKind::Refused, "the chunks of an append do not join"));
+            return Err(StoreError::new(StoreErrorKind::Refused, "the chunks of an append do not follow each other"));
         }
         let now = Instant::now();
         let mut trash = Trash::new();

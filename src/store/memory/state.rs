@@ -133,7 +133,7 @@ impl State {
             return Ok(());
         }
         let mut given_back = match append.onto {
-            Onto::Seq(_) => log.map_or(0, |log| log.trimmable(append.trim_below)),
+            Onto::Seq(_) => log.map_or(0, |log| log.trimmable(append.trim_below, &append.let_go)),
             Onto::Nothing(_) | Onto::Anything(_) => log.map_or(0, Log::room),
         };
         if append.snapshot.is_some() {
@@ -200,7 +200,16 @@ impl State {
             return Some(end);
         }
         let (onto, chunk) = (Onto::Seq(log.last()), log.fence(by, status, at)?);
-        let append = Append { id, onto, chunks: vec![chunk], trim_below: 0, snapshot: None, ttl, replicas: 0 };
+        let append = Append {
+            id,
+            onto,
+            chunks: vec![chunk],
+            trim_below: 0,
+            let_go: Vec::new(),
+            snapshot: None,
+            ttl,
+            replicas: 0,
+        };
         self.streams.get_mut(&id)?.write(append, now, &mut self.books, trash);
         Some(status)
     }
@@ -316,7 +325,7 @@ impl Stream {
     }
 
     fn write(&mut self, append: Append, now: Instant, books: &mut Books, trash: &mut Trash) {
-        let Append { id, onto, mut chunks, trim_below, snapshot, ttl, .. } = append;
+        let Append { id, onto, mut chunks, trim_below, let_go, snapshot, ttl, .. } = append;
         let expires = later(now, ttl.log);
         if let Onto::Nothing(head) | Onto::Anything(head) = onto {
             let (counts, cancelled) = self.log.as_ref().map(|log| (log.counts, log.cancelled)).unwrap_or_default();
@@ -338,6 +347,7 @@ impl Stream {
             *trash = chunks;
         }
         log.trim(trim_below, trash);
+        log.let_go(&let_go, trash);
         log.expires = expires;
         books.bytes += log.room();
         let ended = log.end().is_some();

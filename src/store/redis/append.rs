@@ -1,7 +1,7 @@
 //! Writing a log.
 //!
 //! The common append, one chunk behind the last one acknowledged, is one `XADD`. Everything else is one script: a
-//! beginning, a rewrite, the end, several chunks, a snapshot; and the next append after one that failed, or over another
+//! beginning, a rewrite, the end, several chunks, a snapshot, letting go in the midst; and the next append after one that failed, or over another
 //! connection than the last one, since an `XADD` cannot see that the log ends before the seq that it is to go onto. A
 //! transaction would not do, as its `SET` and `HSET` go through also where its `XADD` does not, and an append takes
 //! effect whole or not at all.
@@ -47,7 +47,9 @@ pub(super) async fn append(
 ) -> Result<Outcome, StoreError> {
     let encoded: Vec<Bytes> = append.chunks.iter().map(|chunk| codec::encode(chunk, packing.of(append.id))).collect();
     let added = match (sure, &*append.chunks, &*encoded) {
-        (Some(at), [chunk], [bytes]) if chunk.end.is_none() && append.snapshot.is_none() => {
+        (Some(at), [chunk], [bytes])
+            if chunk.end.is_none() && append.snapshot.is_none() && append.let_go.is_empty() =>
+        {
             add(&at, line, keys, packing, append, (chunk, bytes), demand).await?
         }
         _ => None,
@@ -156,7 +158,11 @@ async fn run(
         append.snapshot.as_ref().map_or_else(|| text(""), |state| record::put_snapshot(state, packing.of(id)).into()),
     );
     args.push(time(state_keep));
+    let lasts = append.let_go.iter().filter(|last| newest.is_some_and(|newest| **last < newest.last()));
+    let gone: Vec<Value> = lasts.map(|last| entry::id_at(*last)).collect();
+    args.push(Value::from(gone.len().to_string()));
     args.push(Value::from(fields.len().to_string()));
+    args.extend(gone);
     args.extend(fields);
     for (chunk, bytes) in append.chunks.iter().zip(encoded) {
         args.extend([entry::id_of(chunk), bytes.clone().into()]);
