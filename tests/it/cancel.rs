@@ -1,6 +1,8 @@
 //! Protocol section 3, cancel: the handler stops wherever it runs, and the client is told what is true.
 
-use crate::common::{Ended, Nodes, Peek, Reply, Request, Run, Switch, call, get_stream, keys, layer, sharing, until};
+use crate::common::{
+    Ended, Handler, Nodes, Peek, Reply, Request, Run, Switch, call, get_stream, keys, layer, sharing, until,
+};
 use http::Method;
 use std::{
     num::NonZeroUsize,
@@ -8,7 +10,10 @@ use std::{
     time::Duration,
 };
 use tower::{Layer as _, service_fn};
-use tower_resume::{Authorization, Class, EventView, Principal, ResumeLayer, SnapshotFold, store::MemoryStore};
+use tower_resume::{
+    Attach, Authorization, Class, Durability, EventView, Principal, ResumeLayer, SnapshotFold, StreamName,
+    store::MemoryStore,
+};
 
 /// A cancel, at the resume endpoint.
 async fn cancel(nodes: &Nodes, node: usize, token: &str) -> Reply {
@@ -211,6 +216,67 @@ async fn a_handler_that_is_held_back_or_says_nothing_is_stopped_as_well() {
     run.leave();
     is_bare(cancel(&nodes, 0, run.id(1)).await, 204).await;
     run.told().dropped().await;
+}
+
+#[tokio::test]
+async fn a_stream_whose_store_takes_nothing_is_stopped_as_well_where_its_clients_wait_for_the_store() {
+    let switch = Switch::new(&MemoryStore::new()).shared();
+    let stored = ResumeLayer::new(switch.clone(), keys()).tokens_are_enough().durability(Durability::Stored);
+    let nodes = Nodes::start([stored.max_events(NonZeroUsize::new(4).unwrap())]).await;
+    let mut run = nodes.counted(1).await;
+    switch.set_full(true);
+    // More than it may run ahead of the store: it is held back.
+    run.told().count(2..=100);
+    is_bare(cancel(&nodes, 0, run.id(1)).await, 204).await;
+    run.told().dropped().await;
+    switch.set_full(false);
+    let (events, how) = run.first().events().await;
+    let (end, counted) = events.split_last().unwrap();
+    assert_eq!(
+        (&end.json()["status"], &end.json()["seq"], how),
+        (&"cancelled".into(), &(counted.len() + 1).into(), Ended::Clean)
+    );
+    assert!((1..99).contains(&counted.len()), "{}", counted.len());
+}
+
+#[tokio::test]
+async fn the_tokens_of_an_attached_reader_cancel_only_where_the_application_says_so() {
+    for may_cancel in [false, true] {
+        let named = |mut response: axum::response::Response| {
+            response.extensions_mut().insert(StreamName::new("chat"));
+            response
+        };
+        let layer = layer();
+        let handler = Handler::with_head(named);
+        let attach = axum::routing::get(async move || axum::Extension(Attach::to("chat").may_cancel(may_cancel)));
+        let app = handler.router().route("/attach", attach).layer(layer.clone());
+        let app = app.route_service("/resume", layer.endpoint());
+        let mut first = call(app.clone(), get_stream()).await;
+        first.phase("open").await;
+        let told = handler.told().await;
+        let ask = |method, path, token: &str| {
+            let request = http::Request::builder().method(method).uri(path).header("x-resume-token", token);
+            call(app.clone(), request.body(axum::body::Body::empty()).unwrap())
+        };
+        let request = http::Request::get("/attach").body(axum::body::Body::empty()).unwrap();
+        let mut attached = call(app.clone(), request).await;
+        let token = attached.phase("replay").await["token"].as_str().unwrap().to_owned();
+        // What is resumed with it has no more rights than it had.
+        let mut resumed = ask(Method::GET, "/resume", &token).await;
+        let again = resumed.phase("replay").await["token"].as_str().unwrap().to_owned();
+        for token in [&token, &again] {
+            let reply = ask(Method::DELETE, "/resume", token).await;
+            match may_cancel {
+                true => is_bare(reply, 204).await,
+                false => is_problem(reply, 403, "not_allowed").await,
+            }
+        }
+        if may_cancel {
+            told.dropped().await;
+        } else {
+            assert!(!told.is_dropped());
+        }
+    }
 }
 
 /// What was said so far.
