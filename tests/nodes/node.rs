@@ -19,7 +19,7 @@ use tokio::{
 use tower_resume::{Durability, ResumeLayer, store::AnyStore};
 
 /// How long a node that is terminated lets its streams run.
-const DRAIN: Duration = Duration::from_secs(60);
+const DRAIN: Duration = Duration::from_secs(150);
 
 const TOLD: &str = "TOWER_RESUME_TEST_NODE";
 const DURABILITY: &str = "TOWER_RESUME_TEST_DURABILITY";

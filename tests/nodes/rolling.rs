@@ -112,7 +112,7 @@ async fn read(nodes: &Nodes, turn: &mut usize, events: u64, pace: u64, seen: &mu
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_of_two_nodes_under_load_loses_nothing() {
-    let (clients, streams, events, pace) = (60, 3, 200, 40);
+    let (clients, streams, events, pace) = (50, 3, 200, 40);
     let Some(redis) = RedisServer::start().await else { return };
     let (mut one, mut other) = Node::pair(&redis.url()).await;
     let nodes = Nodes(Arc::new(Mutex::new(vec![one.addr, other.addr])));
@@ -128,7 +128,7 @@ async fn a_rolling_restart_of_two_nodes_under_load_loses_nothing() {
                 }
                 seen
             };
-            tokio::spawn(tokio::time::timeout(Duration::from_secs(180), client))
+            tokio::spawn(tokio::time::timeout(Duration::from_secs(400), client))
         })
         .collect();
     tokio::time::sleep(Duration::from_secs(5)).await;
