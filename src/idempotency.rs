@@ -196,6 +196,26 @@ mod tests {
         assert_eq!(of(&[]), None);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn every_string_of_visible_characters_is_a_key_and_spelled_in_quotes_it_is_the_same(key in "[ -~]{1,255}") {
+            let escaped = key.replace('\\', "\\\\").replace('"', "\\\"");
+            let quoted = format!("\"{escaped}\"");
+            proptest::prop_assert_eq!(of(&[quoted.as_bytes()]), Some(Ok(key.clone().into_bytes())));
+            if key.bytes().all(is_bare) {
+                proptest::prop_assert_eq!(of(&[key.as_bytes()]), Some(Ok(key.into_bytes())));
+            }
+        }
+
+        #[test]
+        fn whatever_comes_is_a_key_or_refused(value in "[\x20-\x7e\u{80}-\u{ff}]{0,300}") {
+            let bytes: Vec<u8> = value.chars().map(|char| u8::try_from(char).unwrap_or(b' ')).collect();
+            if let Some(Ok(key)) = of(&[&bytes]) {
+                proptest::prop_assert!((1..=MAX_KEY_BYTES).contains(&key.len()) && key.iter().all(|byte| matches!(byte, b' '..=b'~')));
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_key_is_refused() {
         let long = "k".repeat(MAX_KEY_BYTES + 1);
