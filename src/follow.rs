@@ -20,6 +20,15 @@ use tokio::time::{Instant, sleep_until};
 const LOOK: Duration = Duration::from_secs(1);
 /// How long its writer may have said nothing before it is asked about whether it lives.
 const QUIET: Duration = Duration::from_secs(2);
+/// What has become of the writer.
+enum Writer {
+    Lives,
+    /// It is dead, and its stream has an end.
+    Ended,
+    /// It is dead, and its log is gone.
+    Gone,
+}
+
 /// How long a stream that nobody reads any more is still followed: a client that was cut comes back.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -124,6 +133,7 @@ impl Follower {
         let mut vigil = Vigil::new(Arc::clone(&self.node), log.id, writer);
         let mut looked = Instant::now();
         let mut heard = looked;
+        let mut held_since = None;
         let mut alone_since = None;
         let mut kicks = 0;
         let mut told = true;
@@ -134,6 +144,7 @@ impl Follower {
                 // A reader that is slow holds the follower back as it would a recorder.
                 _ = poll_fn(|cx| log.poll_room(cx)), if look => {
                     looked = Instant::now();
+                    held_since = None;
                     let page = Arc::clone(&self.node.store).page(log.id, self.last).await;
                     look = page.as_ref().is_ok_and(|page| page.as_ref().is_some_and(|page| page.more));
                     match page {
@@ -149,8 +160,11 @@ impl Follower {
                             if there.is_none() {
                                 self.complain(&mut vigil, writer).await;
                             }
-                            if self.look_for_writer(&mut vigil).await {
-                                return;
+                            match self.look_for_writer(&mut vigil).await {
+                                Writer::Lives => {}
+                                // Behind whatever came before it.
+                                Writer::Ended => look = true,
+                                Writer::Gone => return,
                             }
                         }
                         // It will not get better by being looked at: clients come again, to another node perhaps.
@@ -180,8 +194,10 @@ impl Follower {
                     alone_since = if log.readers() == 0 { alone_since.or_else(|| Some(Instant::now())) } else { None };
                 }
                 () = sleep_until(unread.min(suspect).min(looked + LOOK)) => {
-                    look = true;
                     looked = Instant::now();
+                    if std::mem::replace(&mut look, true) {
+                        self.wait_for_readers(held_since.get_or_insert(looked));
+                    }
                     if !std::mem::replace(&mut told, true) {
                         watch = self.node.store.watch(log.id, writer, self.last);
                     }
@@ -195,6 +211,18 @@ impl Follower {
         }
     }
 
+    /// Readers have had no room for more since then: those that stall are let go, as they are by a recorder, lest nobody
+    /// learns of the stream's end.
+    fn wait_for_readers(&self, since: &mut Instant) {
+        if since.elapsed() >= self.node.settings.stall_time {
+            *since = Instant::now();
+            let stalled = self.log.let_stalled_go();
+            if stalled > 0 {
+                self.node.telemetry.reader_stalled(self.log.id, stalled);
+            }
+        }
+    }
+
     /// The log is gone: its writer, if it lives, does not know it yet.
     async fn complain(&self, vigil: &mut Vigil, writer: crate::NodeId) {
         if let Ok(knows) = Arc::clone(&self.node.store).ask(writer, self.log.id, Ask::Amiss).await {
@@ -202,21 +230,23 @@ impl Follower {
         }
     }
 
-    /// Whether the writer lives; where it does not, the stream is ended in its place. Whether nothing comes any more.
-    async fn look_for_writer(&self, vigil: &mut Vigil) -> bool {
+    /// Whether the writer lives; where it does not, the stream is ended in its place.
+    async fn look_for_writer(&self, vigil: &mut Vigil) -> Writer {
         if !self.node.store.is_shared() || vigil.look().await != Verdict::Dead {
-            return false;
+            return Writer::Lives;
         }
         match vigil.end().await {
-            // The next look finds the end in the log, behind whatever came before it.
-            Ok(Some(_)) => false,
+            Ok(Some(_)) => {
+                vigil.heard();
+                Writer::Ended
+            }
             Ok(None) => {
                 self.log.finish(EndStatus::Interrupted, self.node.now());
-                true
+                Writer::Gone
             }
             Err(_) => {
                 vigil.blind();
-                false
+                Writer::Lives
             }
         }
     }

@@ -187,7 +187,7 @@ impl<S, Start> ResumeLayer<S, Start> {
     /// reads on other nodes does not count: while a shared store is away (and 10 seconds more), or while this node is
     /// [drained](Self::drain). A reader on another node counts for 30 seconds more, should that node die.
     pub fn grace(self, time: Duration) -> Self {
-        self.set(|settings| settings.grace = Some(time))
+        self.set(|settings| settings.grace = Some(time.min(FOREVER)))
     }
 
     /// What a handler does while nobody is connected to its stream. Defaults to [`WhenAlone::Run`].

@@ -144,7 +144,6 @@ impl Reader {
     /// All that there was is said: once it is known what other nodes have counted, comes the end.
     pub(super) fn finish(&mut self, status: EndStatus) {
         let log = self.place.log();
-        self.claims.ended = true;
         self.claims.seq = self.claims.seq.max(log.summary().last);
         self.recovered();
         let counted = tally::bring_together(Arc::clone(&self.node), Arc::clone(self.place.log()));
@@ -161,6 +160,8 @@ impl Reader {
             recovered_events: summary.counts.recovered,
             correlation_id: log.head.correlation_id.as_deref().unwrap_or(&request_id),
         };
+        // Not before: a client that is cut in front of this event has not seen the end.
+        self.claims.ended = true;
         let token = self.token();
         self.write(&Control::End { status, seq: summary.last, diagnostics }, &token, None);
         self.phase = Phase::Ending;

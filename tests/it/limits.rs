@@ -1,6 +1,6 @@
 //! Protocol sections 2.6 and 5: what is too large, too much, too slow or all alone.
 
-use crate::common::{Ended, Handler, Item, call, get_stream, layer};
+use crate::common::{Ended, Handler, Item, call, get_stream, layer, sharing};
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -183,6 +183,31 @@ async fn a_client_that_stalls_is_let_go_and_is_told_what_it_has_missed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_stalls_on_another_node_does_not_keep_that_one_from_the_streams_end() {
+    let (handler, _) = eager(numbers(1000));
+    let [one, other] = <[_; 2]>::try_from(sharing(2)).unwrap_or_else(|_| panic!("two layers"));
+    let [one, other] = [one, other].map(|layer| layer.max_events(size(16)).stall_time(30 * SECOND));
+    let mut first = call(one.layer(handler.clone()), get_stream()).await;
+    let token = first.phase("open").await["token"].as_str().unwrap().to_owned();
+    first.counts([1]).await;
+    // The last append waits for company.
+    advance(SECOND).await;
+    settle().await;
+    let mut stalled = call(other.layer(handler.clone()), resume(&token)).await;
+    settle().await;
+    first.counts(2..=1000).await;
+    first.phase("end").await;
+    for _ in 0..40 {
+        advance(SECOND).await;
+        settle().await;
+    }
+    let mut ask = resume(&token);
+    ask.headers_mut().insert("x-resume-mode", "status".parse().unwrap());
+    assert_eq!(call(other.layer(handler), ask).await.json().await["status"], "complete");
+    stalled.phase("replay").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_reads_slowly_is_not_one_that_stalls() {
     // Each read takes no more than a write's worth, so the whole takes many.
     let pieces = numbers(600).into_iter().map(|piece| format!(": {}\n{piece}", "x".repeat(20_000)));
@@ -298,7 +323,7 @@ async fn every_time_may_be_for_ever() {
     const EVER: Duration = Duration::MAX;
     let handler = Handler::new();
     let layer = layer().token_ttl(EVER).state_ttl(EVER).snapshot_ttl(EVER).retry(EVER).durability(Durability::Stored);
-    let layer = layer.heartbeat(EVER).detach_time(EVER).stall_time(EVER).store_patience(EVER);
+    let layer = layer.heartbeat(EVER).detach_time(EVER).grace(EVER).stall_time(EVER).store_patience(EVER);
     let service = layer.layer(handler.router());
     let mut first = call(service.clone(), get_stream()).await;
     let id = first.event().await.id.unwrap();
