@@ -48,6 +48,7 @@
 //! | No silent hole: after cursor c come c+1, c+2 …; what is missing is announced by a `gap` with its bounds | |
 //! | The same bytes for everybody, but for the `id` line | |
 //! | A client that leaves stops nothing | [`ResumeLayer::detach_time`] |
+//! | A node that dies does not leave its clients waiting: elsewhere they get what was stored, and the end | within 15 s |
 //! | A store that is away delays and cuts nobody who is connected | other nodes wait until it is back |
 //! | Memory is bounded, for each stream and for the node | over it, new streams pass unrecorded |
 //!

@@ -17,6 +17,7 @@ mod memory;
 mod name;
 #[cfg(any(feature = "redis", test, fuzzing))]
 #[cfg_attr(fuzzing, allow(dead_code, reason = "only the stores pack"))]
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "only its tests, and what bytes are packed in, are used"))]
 mod pack;
 mod page;
 #[cfg(feature = "redis")]

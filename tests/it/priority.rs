@@ -1,6 +1,6 @@
 //! `Eviction::Priority`: what is kept of a stream that is over its limits, and that nobody meets a hole without its gap.
 
-use crate::common::{Ended, Nodes, Reply, Run, SseEvent, keys, sharing, until};
+use crate::common::{Ended, Nodes, Reply, Run, SseEvent, sharing, until};
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
 use std::num::NonZeroUsize;
@@ -164,7 +164,7 @@ fn what_is_kept_is_what_the_rule_says_on_redis_too() {
         for _ in 0..2 {
             let store = RedisStore::connect(&redis.url()).unwrap();
             assert!(store.ready(std::time::Duration::from_secs(20)).await);
-            layers.push(set(ResumeLayer::new(store, keys()).tokens_are_enough()));
+            layers.push(set(ResumeLayer::new(store, crate::common::keys()).tokens_are_enough()));
         }
         Nodes::start(layers).await
     });
