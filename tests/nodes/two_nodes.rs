@@ -1,7 +1,7 @@
 //! Start on one node, resume on the other: mid-stream, and after the end.
 
 use crate::{
-    common::{Ended, Request},
+    common::{Ended, Request, until},
     node::Node,
     redis_server::RedisServer,
 };
@@ -152,6 +152,14 @@ async fn the_end_of_a_resumed_response_counts_that_one_too() {
     let mut first = Request::post(one.addr, "/count?n=5").send().await;
     let id = first.phase("open").await["token"].as_str().unwrap().to_owned();
     assert_eq!(first.rest().await.1, Ended::Clean);
+    // Delivery does not wait for the store: the other node may not know of the stream yet.
+    until("the other node knows its end", async || {
+        let status =
+            Request::get(other.addr, "/resume").header("x-resume-token", &id).header("x-resume-mode", "status");
+        let reply = status.send().await;
+        reply.status == 200 && reply.json().await["status"] == "complete"
+    })
+    .await;
     for resumes in 1..=20 {
         let node = if resumes % 4 == 0 { &one } else { &other };
         let mut again = Request::get(node.addr, "/resume").header("last-event-id", &id).send().await;
