@@ -1,6 +1,6 @@
 //! How a reader is sent away while its node is drained: its client comes back on another node and goes on there.
 
-use super::{Purpose, Reader};
+use super::{Purpose, Reader, take::Fetch};
 use crate::deploy::Stage;
 use tokio::time::Instant;
 
@@ -28,7 +28,9 @@ impl Reader {
     /// Whether nothing comes any more that is worth waiting for. A stream of this node's own that still runs ends at once.
     pub(super) fn waits_in_vain(&self) -> bool {
         let log = self.place.log();
-        !log.recorded || log.is_over()
+        // The end itself waits a moment at most.
+        let is_ending = matches!(self.fetch, Fetch::Counts(..));
+        !is_ending && (!log.recorded || log.is_over())
     }
 
     /// Whether another node has what this response would bring. One that ends by itself is left to.
