@@ -2,16 +2,15 @@
 
 use crate::{
     Principal, ResumeError,
-    answers::{no_content, refuse},
+    answers::no_content,
     body::ResumeBody,
     names::{Given, Meaning, Stand},
     node::{KeyRing, Node},
     request::X_RESUME_DEGRADED,
-    response::describes_a_body,
     resume::Resume,
     store::Name,
 };
-use http::{HeaderName, HeaderValue, Response, Version, response::Parts};
+use http::{HeaderValue, Response};
 use std::sync::Arc;
 
 /// In the extensions of a response: the name of the stream that it is.
@@ -112,33 +111,8 @@ pub(crate) fn stands(node: &Arc<Node>, keys: &KeyRing, name: &StreamName, meanin
     (stands, Given::name(node, names, meaning))
 }
 
-/// Whether a response asks for another stream in its place.
-pub(crate) fn wanted(head: &mut Parts) -> Option<Attach> {
-    head.extensions.remove().filter(|_| head.status.is_success())
-}
-
-/// Answers with the stream that a handler has attached its caller to.
-pub(crate) async fn attach<B>(
-    node: Arc<Node>,
-    principal: Option<Principal>,
-    version: Version,
-    mut head: Parts,
-    attach: Attach,
-) -> Response<ResumeBody<B>> {
-    let found = find(&node, principal.as_ref(), &attach).await;
-    let (reply, body) = found.unwrap_or_else(|error| refuse(&node, error, version)).into_parts();
-    let untrue: Vec<HeaderName> = head.headers.keys().filter(|name| describes_a_body(name)).cloned().collect();
-    for name in untrue {
-        head.headers.remove(name);
-    }
-    head.headers.extend(reply.headers);
-    head.extensions.extend(reply.extensions);
-    head.status = reply.status;
-    node.deploy.close_connection(version, &mut head.headers);
-    Response::from_parts(head, body)
-}
-
-async fn find<B>(
+/// The stream that a handler has attached its caller to, as the caller gets it.
+pub(crate) async fn find<B>(
     node: &Arc<Node>,
     principal: Option<&Principal>,
     attach: &Attach,
@@ -163,7 +137,7 @@ async fn find<B>(
 }
 
 /// What the name stands for. The store knows best, but for what this node has named itself and it has not heard of yet.
-async fn look_up(node: &Node, keys: &KeyRing, name: &StreamName) -> Result<Option<Meaning>, ResumeError> {
+pub(crate) async fn look_up(node: &Node, keys: &KeyRing, name: &StreamName) -> Result<Option<Meaning>, ResumeError> {
     if let Some(meaning) = names(keys, name).find_map(|name| node.names.untold(name)) {
         return Ok(Some(meaning));
     }

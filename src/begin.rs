@@ -6,6 +6,7 @@ use crate::{
     attach,
     body::ResumeBody,
     claim::Claim,
+    instead::Instead,
     live::LiveLog,
     names::{self, Kept, Meaning},
     node::{KeyRing, Node},
@@ -33,7 +34,7 @@ pub(crate) struct Fresh {
     pub(crate) claim: Option<Claim>,
 }
 
-/// Answers with what the handler's response is, or with the stream that it names instead.
+/// Answers with what the handler's response is, or with what it asks for instead.
 pub(crate) fn answer<B>(
     node: &Arc<Node>,
     fresh: Fresh,
@@ -44,9 +45,9 @@ where
     B::Error: Into<BoxError>,
 {
     let (mut head, body) = response.into_parts();
-    match attach::wanted(&mut head) {
+    match Instead::wanted(&mut head) {
         None => Ok(begin(node, fresh, Response::from_parts(head, body))),
-        Some(wanted) => Err(Box::pin(attach::attach(Arc::clone(node), fresh.principal, fresh.version, head, wanted))),
+        Some(instead) => Err(Box::pin(instead.answer(Arc::clone(node), fresh.principal, fresh.version, head))),
     }
 }
 

@@ -3,6 +3,11 @@
 //! Its client is told what is true: 204 where the stream is over, by this node's own log or by the store's; 202 where its
 //! node was asked and the end has not come yet. Who does not hear now finds the word that is left in the store.
 
+mod named;
+
+pub use named::CancelStream;
+pub(crate) use named::by_name;
+
 use crate::{
     EndStatus, NodeId, RequestId, ResumeError,
     answers::{accepted, no_content, refuse},
@@ -40,19 +45,7 @@ pub(crate) async fn respond<B>(node: Arc<Node>, head: Parts, token: Vec<u8>) -> 
     if !claims.may_cancel {
         return refuse(&node, ResumeError::NotAllowed, version);
     }
-    let id = claims.request_id;
-    node.telemetry.cancel_attempt(id);
-    let outcome = if claims.ended { Ok(Outcome::Ended) } else { Cancel::new(&node, claims).run().await };
-    match outcome {
-        Ok(outcome) => {
-            node.telemetry.cancel_result(id, outcome.as_str());
-            match outcome {
-                Outcome::Ended => no_content(),
-                Outcome::Asked => accepted(),
-            }
-        }
-        Err(_) => refuse(&node, ResumeError::StoreUnavailable, version),
-    }
+    Cancel::by_token(&node, claims).answer().await.unwrap_or_else(|error| refuse(&node, error, version))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,14 +71,27 @@ struct Cancel<'n> {
     id: RequestId,
     writer: NodeId,
     is_young: bool,
+    /// Whether the stream is known to be over.
+    is_over: bool,
     deadline: Instant,
 }
 
 impl<'n> Cancel<'n> {
-    fn new(node: &'n Arc<Node>, claims: Cursor) -> Self {
-        let is_young = is_young(node, &claims);
-        let deadline = Instant::now() + WITHIN;
-        Self { node, id: claims.request_id, writer: claims.node, is_young, deadline }
+    fn by_token(node: &'n Arc<Node>, claims: Cursor) -> Self {
+        let (is_young, is_over) = (is_young(node, &claims), claims.ended);
+        Self { node, id: claims.request_id, writer: claims.node, is_young, is_over, deadline: Instant::now() + WITHIN }
+    }
+
+    /// What the client is told.
+    async fn answer<B>(&self) -> Result<Response<ResumeBody<B>>, ResumeError> {
+        self.node.telemetry.cancel_attempt(self.id);
+        let outcome =
+            if self.is_over { Outcome::Ended } else { self.run().await.map_err(|_| ResumeError::StoreUnavailable)? };
+        self.node.telemetry.cancel_result(self.id, outcome.as_str());
+        Ok(match outcome {
+            Outcome::Ended => no_content(),
+            Outcome::Asked => accepted(),
+        })
     }
 
     /// An error says that nobody could be asked.
@@ -121,7 +127,7 @@ impl<'n> Cancel<'n> {
                 Ok(true) => return Ok(self.wait().await),
                 // Nobody else will ever end it.
                 Ok(false) => return self.fence().await,
-                Err(_) if self.is_over().await? => return Ok(Outcome::Ended),
+                Err(_) if self.has_ended().await? => return Ok(Outcome::Ended),
                 Err(_) if Instant::now() < self.deadline => sleep(LOOK_AGAIN).await,
                 Err(_) if self.lives().await? => return Ok(Outcome::Asked),
                 // The store may have lost both the log and the lease a moment ago, and get them back.
@@ -135,7 +141,7 @@ impl<'n> Cancel<'n> {
     async fn wait(&self) -> Outcome {
         let mut pause = LOOK_AGAIN;
         loop {
-            if self.is_over().await.unwrap_or(false) {
+            if self.has_ended().await.unwrap_or(false) {
                 return Outcome::Ended;
             }
             if Instant::now() + pause > self.deadline {
@@ -157,7 +163,7 @@ impl<'n> Cancel<'n> {
         Arc::clone(&self.node.store).tail(self.id).await
     }
 
-    async fn is_over(&self) -> Result<bool, StoreError> {
+    async fn has_ended(&self) -> Result<bool, StoreError> {
         Ok(self.tail().await?.is_some_and(|tail| tail.end.is_some()))
     }
 

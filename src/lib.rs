@@ -88,6 +88,7 @@ mod cancel;
 mod answers;
 mod drain;
 mod begin;
+mod instead;
 mod attach;
 mod response;
 mod record;
@@ -116,6 +117,7 @@ pub mod fuzz;
 
 pub use attach::{Attach, StreamName};
 pub use body::ResumeBody;
+pub use cancel::CancelStream;
 pub use clock::Clock;
 pub use deploy::Drained;
 pub use durability::{DEFAULT_STORE_PATIENCE, Durability, StoreOut};

@@ -24,7 +24,7 @@ use http::{Response, StatusCode, request::Parts};
 use std::sync::Arc;
 
 /// Two lease times: a token younger than this may be of a stream whose node is yet to be heard of.
-const YOUNG_MS: u64 = 18_000;
+pub(crate) const YOUNG_MS: u64 = 18_000;
 
 /// Answers a request that was taken for a resume.
 pub(crate) async fn respond<B>(node: Arc<Node>, head: Parts, ask: Ask) -> Response<ResumeBody<B>> {

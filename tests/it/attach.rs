@@ -12,12 +12,12 @@ use tower_resume::{
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A stage and two nodes, whose layer is set so.
-struct Nodes {
-    stage: Stage,
-    nodes: Vec<(Router, Switch)>,
+pub(crate) struct Nodes {
+    pub(crate) stage: Stage,
+    pub(crate) nodes: Vec<(Router, Switch)>,
 }
 
-fn nodes(set: impl Fn(ResumeLayer<Switch>) -> ResumeLayer<Switch>) -> Nodes {
+pub(crate) fn nodes(set: impl Fn(ResumeLayer<Switch>) -> ResumeLayer<Switch>) -> Nodes {
     let (stage, store) = (Stage::new(), MemoryStore::new());
     let node = |_| {
         let switch = Switch::new(&store).shared();
@@ -27,7 +27,7 @@ fn nodes(set: impl Fn(ResumeLayer<Switch>) -> ResumeLayer<Switch>) -> Nodes {
     Nodes { stage, nodes }
 }
 
-fn get() -> Request<Body> {
+pub(crate) fn get() -> Request<Body> {
     Request::get("/").body(Body::empty()).unwrap()
 }
 
@@ -37,7 +37,7 @@ impl Nodes {
     }
 
     /// A stream of this name, whose client has seen `open`.
-    async fn named(&self, node: usize, name: &str) -> (Reply, StreamBody) {
+    pub(crate) async fn named(&self, node: usize, name: &str) -> (Reply, StreamBody) {
         let (reply, called) = self.ask(node, get()).await;
         let (body, mut response) = open_stream();
         response.extensions_mut().insert(StreamName::new(name));
@@ -51,11 +51,11 @@ impl Nodes {
     }
 
     /// What a handler's answer with this extension becomes.
-    async fn attach(&self, node: usize, attach: Attach) -> Reply {
+    pub(crate) async fn attach(&self, node: usize, attach: Attach) -> Reply {
         self.answer(node, get(), attached(attach)).await
     }
 
-    async fn answer(&self, node: usize, request: Request<Body>, response: Response) -> Reply {
+    pub(crate) async fn answer(&self, node: usize, request: Request<Body>, response: Response) -> Reply {
         let (reply, called) = self.ask(node, request).await;
         called.answer(response);
         reply.await.unwrap()
@@ -68,7 +68,7 @@ fn attached(attach: Attach) -> Response {
     response
 }
 
-async fn nothing(reply: Reply) {
+pub(crate) async fn nothing(reply: Reply) {
     assert_eq!((reply.status, reply.header("cache-control")), (StatusCode::NO_CONTENT, Some("no-store, no-transform")));
     for name in ["content-type", "x-resume-stream", "x-resume-token"] {
         assert_eq!(reply.header(name), None);

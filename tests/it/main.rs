@@ -47,6 +47,7 @@ mod group_commit;
 mod hooks;
 mod idempotency;
 mod attach;
+mod cancel_named;
 mod claim_properties;
 mod model;
 mod modes;

@@ -49,6 +49,11 @@ impl Call {
 pub struct StreamBody(mpsc::UnboundedSender<Bytes>);
 
 impl StreamBody {
+    /// Ready when nobody will take anything from it any more.
+    pub async fn dropped(&self) {
+        self.0.closed().await;
+    }
+
     pub fn count(&self, number: u64) {
         self.0.send(format!("data: {number}\n\n").into()).expect("the body is read");
     }
