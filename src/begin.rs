@@ -15,6 +15,7 @@ use crate::{
     response::{Recorded, Verdict, degraded_head, first_head, verdict},
     source::{BodySource, BoxError},
     store::StreamHead,
+    telemetry::Stopwatch,
     token::Cursor,
 };
 use bytes::Bytes;
@@ -30,6 +31,8 @@ pub(crate) struct Fresh {
     pub(crate) principal: Option<Principal>,
     pub(crate) correlation_id: Option<Arc<str>>,
     pub(crate) version: Version,
+    /// When the request came.
+    pub(crate) since: Stopwatch,
     /// The claim of a request that brought a key. Where no recorded stream comes of it, it is dropped, and so let go.
     pub(crate) claim: Option<Claim>,
 }
@@ -133,7 +136,8 @@ where
     first_head(&mut head.headers, fresh.request_id, &signer.sign(&claims), (!up).then_some("store"));
     node.deploy.close_connection(fresh.version, &mut head.headers);
     head.extensions.insert(Recorded);
-    let reader = Reader::new(Arc::clone(node), guard, place, signer, claims, Purpose::First, as_comments);
+    let reader =
+        Reader::new(Arc::clone(node), guard, place, signer, claims, Purpose::First, as_comments).since(fresh.since);
     Response::from_parts(head, ResumeBody::read(reader))
 }
 

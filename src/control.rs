@@ -61,6 +61,17 @@ pub(crate) enum GapReason {
     Lost,
 }
 
+impl GapReason {
+    /// The word that goes over the wire.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trimmed => "trimmed",
+            Self::Oversize => "oversize",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub(crate) struct Diagnostics<'a> {
     pub(crate) resumes: u64,

@@ -16,6 +16,7 @@ use crate::{
     request::correlation_id,
     service::{ResponseFuture, start},
     source::BoxError,
+    telemetry::Stopwatch,
 };
 use bytes::Bytes;
 use http::{Request, Response, request::Parts};
@@ -93,7 +94,7 @@ where
     ResBody: Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
-    let (_call, version) = (node.called(), head.version);
+    let (_call, version, since) = (node.called(), head.version, Stopwatch::start());
     let wait = node.settings.idempotency.as_ref().map_or(Duration::ZERO, |idempotency| idempotency.wait);
     let claim = match ticket.claim(&node, wait, &mut client).await {
         Ok(Claimed::Mine(claim)) => claim,
@@ -114,7 +115,7 @@ where
         never = claim.renew() => match never {},
     };
     let Ticket { request_id, principal, .. } = ticket;
-    let fresh = Fresh { request_id, principal, correlation_id, version, claim: Some(claim) };
+    let fresh = Fresh { request_id, principal, correlation_id, version, since, claim: Some(claim) };
     Ok(match answer(&node, fresh, response) {
         Ok(response) => response,
         Err(attached) => attached.await,

@@ -56,6 +56,7 @@
 //!
 //! | feature | default | what |
 //! | --- | --- | --- |
+//! | `metrics` | yes | what the layer counts goes to the `metrics` facade: [`telemetry`] |
 //! | `redis` | yes | [`store`]`::RedisStore`, over `fred` |
 //! | `redis-tls` | | TLS to Redis, by rustls |
 //! | `compression` | | what Redis keeps can be compressed, by LZ4 |

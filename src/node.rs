@@ -1,5 +1,7 @@
 //! What the clones of one layer share: the store, the keys, the settings, and the streams of this node.
 
+mod tend;
+
 use crate::{
     RequestId,
     deploy::{Deploy, Unfinished},
@@ -9,7 +11,7 @@ use crate::{
     settings::{ControlEvents, Settings},
     share::Shares,
     store::{Ask, Desk, Erased, Health},
-    telemetry::{self, Telemetry},
+    telemetry::{self, Id, Level, Telemetry},
     token::{Keys, Namer, Signer, Verifier},
     usage::Usage,
 };
@@ -68,8 +70,16 @@ struct Streams {
     followed: HashMap<RequestId, Arc<LiveLog>>,
     /// Of the recorded ones, how many still run.
     running: usize,
+    open: Level,
     /// Streams of other nodes whose writers may be dead, and are looked into.
     inquests: HashSet<RequestId>,
+}
+
+impl Streams {
+    fn set_running(&mut self, running: usize) {
+        self.running = running;
+        self.open.set(running as u64);
+    }
 }
 
 /// The most streams that are looked into at a time; the others are when somebody asks again.
@@ -86,6 +96,9 @@ pub(crate) struct Node {
     pub(crate) deploy: Deploy,
     streams: Mutex<Streams>,
     readers: AtomicUsize,
+    /// What the node may hold, as it is told to those who operate it.
+    _ceilings: [Level; 3],
+    store_down: Mutex<Level>,
     /// Requests whose handlers have not answered yet.
     calls: AtomicUsize,
     health: watch::Receiver<Health>,
@@ -120,18 +133,28 @@ impl Node {
             telemetry::warn_keys_of_nobody();
         }
         let health = store.health();
-        let usage = Arc::new(Usage::new(settings.max_node_bytes));
+        let telemetry = Telemetry::new(store.kind());
+        let usage = Arc::new(Usage::new(settings.max_node_bytes, telemetry.dial(Id::BufferedBytes)));
+        let ceilings = [
+            (Id::MaxStreams, settings.max_streams),
+            (Id::MaxReaders, settings.max_readers),
+            (Id::MaxBufferedBytes, settings.max_node_bytes),
+        ];
+        let streams = Streams { open: telemetry.level(Id::OpenStreams), ..Streams::default() };
+        let is_down = !health.borrow().up;
         let node = Arc::new(Self {
             settings,
             store,
             keys,
-            telemetry: Telemetry::default(),
             usage,
             shares: Arc::default(),
             names: Names::default(),
             deploy: Deploy::default(),
-            streams: Mutex::default(),
+            streams: Mutex::new(streams),
             readers: AtomicUsize::new(0),
+            _ceilings: ceilings.map(|(id, most)| telemetry.level(id).at(most as u64)),
+            store_down: Mutex::new(telemetry.level(Id::StoreDown).at(is_down.into())),
+            telemetry,
             calls: AtomicUsize::new(0),
             health,
             tending: AtomicBool::new(false),
@@ -139,6 +162,7 @@ impl Node {
         });
         let desk: Weak<dyn Desk> = Arc::downgrade(&(Arc::clone(&node) as Arc<dyn Desk>));
         node.store.serve(desk);
+        node.tend();
         node
     }
 
@@ -180,7 +204,8 @@ impl Node {
         if streams.running >= self.settings.max_streams {
             return false;
         }
-        streams.running += 1;
+        let running = streams.running + 1;
+        streams.set_running(running);
         streams.recorded.insert(log.id, Arc::clone(log));
         log.admitted();
         drop(streams);
@@ -195,7 +220,9 @@ impl Node {
 
     /// A recorded stream has ended; it can still be found until [`Node::forget`].
     pub(crate) fn ended(&self) {
-        self.streams().running -= 1;
+        let mut streams = self.streams();
+        let running = streams.running - 1;
+        streams.set_running(running);
     }
 
     /// A recorded stream is safe in the store, or past its time.
@@ -244,8 +271,12 @@ impl Node {
 
     /// Counts one more reader on this node, if the limit lets it.
     pub(crate) fn admit_reader(self: &Arc<Self>) -> Option<ReaderGuard> {
-        let guard = ReaderGuard(Arc::clone(self));
-        (self.readers.fetch_add(1, Ordering::Relaxed) < self.settings.max_readers).then_some(guard)
+        let mut guard = ReaderGuard { node: Arc::clone(self), level: self.telemetry.level(Id::Readers) };
+        if self.readers.fetch_add(1, Ordering::Relaxed) >= self.settings.max_readers {
+            return None;
+        }
+        guard.level.set(1);
+        Some(guard)
     }
 
     /// Counts a request whose handler is about to be called.
@@ -304,25 +335,6 @@ impl Node {
     pub(crate) fn count_batch(&self) {
         self.pulse.beat();
     }
-
-    /// One task a node: when the store has come back, every stream of this node is told to look after its log.
-    fn tend(self: &Arc<Self>) {
-        if !self.store.is_shared() || self.tending.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let (node, mut health) = (Arc::downgrade(self), self.health.clone());
-        drop(tokio::spawn(async move {
-            while health.changed().await.is_ok() {
-                let Some(node) = Weak::upgrade(&node) else { return };
-                let up = health.borrow_and_update().up;
-                node.telemetry.store_health(up);
-                if up {
-                    let logs: Vec<_> = node.streams().recorded.values().cloned().collect();
-                    logs.iter().for_each(|log| log.kick());
-                }
-            }
-        }));
-    }
 }
 
 impl Desk for Node {
@@ -357,10 +369,13 @@ impl Drop for Call {
 
 /// One reader of this node, for as long as it is held.
 #[derive(Debug)]
-pub(crate) struct ReaderGuard(Arc<Node>);
+pub(crate) struct ReaderGuard {
+    node: Arc<Node>,
+    level: Level,
+}
 
 impl Drop for ReaderGuard {
     fn drop(&mut self) {
-        self.0.readers.fetch_sub(1, Ordering::Relaxed);
+        self.node.readers.fetch_sub(1, Ordering::Relaxed);
     }
 }

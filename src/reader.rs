@@ -18,6 +18,7 @@ use crate::{
     request::Mode,
     store::{Counts, Snapshot},
     tally,
+    telemetry::{Replayed, Stopwatch},
     token::{Cursor, Signer},
 };
 use bytes::Bytes;
@@ -110,6 +111,8 @@ pub(crate) struct Reader {
     /// When it is sent away, while its node is drained.
     leave_at: Option<Instant>,
     began: Instant,
+    /// When its request came.
+    since: Stopwatch,
 }
 
 impl fmt::Debug for Reader {
@@ -157,7 +160,14 @@ impl Reader {
             signed_at: now,
             leave_at: None,
             began: now,
+            since: now.into(),
         }
+    }
+
+    /// The same for a request that came then.
+    pub(crate) fn since(mut self, since: Stopwatch) -> Self {
+        self.since = since;
+        self
     }
 
     /// The next bytes; an error is an abrupt end.
@@ -236,7 +246,8 @@ impl Reader {
         if !std::mem::replace(&mut self.counted, true) {
             let (from, to) = (self.from, self.claims.seq);
             tally::count(&self.node, self.place.log(), Counts { resumes: 0, recovered: self.brought });
-            self.node.telemetry.resume_success(self.claims.request_id, self.brought, from, to);
+            let replayed = Replayed { events: self.brought, from_seq: from, to_seq: to, since: self.since };
+            self.node.telemetry.resume_success(self.claims.request_id, replayed);
         }
     }
 
@@ -312,12 +323,7 @@ pub(crate) const CUT_DELAY: Duration = Duration::from_millis(50);
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.node.telemetry.reader_left(
-            self.claims.request_id,
-            self.claims.seq,
-            self.claims.ended,
-            self.began.elapsed(),
-        );
+        self.node.telemetry.reader_left(self.claims.request_id, self.claims.seq, self.claims.ended, self.began);
     }
 }
 

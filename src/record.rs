@@ -12,6 +12,7 @@ use crate::{
     node::Node,
     source::{BoxError, Source},
     store::{CHUNK_MAX_EVENTS, Snapshot},
+    telemetry::Stopwatch,
     writer::Writer,
 };
 use alone::{Alone, Company};
@@ -49,6 +50,7 @@ pub(crate) struct Recorder {
     failed: bool,
     kicks: u32,
     timer: Pin<Box<Sleep>>,
+    began: Stopwatch,
     alone: Alone,
     /// Since when the furthest reader has held the source back.
     held_since: Option<Instant>,
@@ -83,6 +85,7 @@ impl Recorder {
             failed: false,
             kicks: 0,
             timer: Box::pin(sleep_until(Instant::now())),
+            began: Stopwatch::start(),
             alone: Alone::default(),
             held_since: None,
             over: false,
@@ -214,6 +217,7 @@ impl Recorder {
             return;
         }
         let is_full = self.node.is_full();
+        self.node.telemetry.recorded(&self.batch);
         self.fold_what_goes(is_full);
         let gone = self.log.push(self.batch.drain(..), self.node.now(), is_full);
         self.writer.grown(self.seq);
@@ -268,7 +272,7 @@ impl Recorder {
         self.log.finish(status, self.node.now());
         self.writer.end(status);
         self.node.ended();
-        self.node.telemetry.stream_ended(self.log.id, status, self.seq);
+        self.node.telemetry.stream_ended(self.log.id, status, self.seq, self.began);
     }
 
     /// [`end`](Self::end), also where the application's fold panics: it is gone then, the end is not.
@@ -409,6 +413,7 @@ impl Drop for Recorder {
             self.log.finish(EndStatus::Interrupted, self.node.now());
             self.node.ended();
             self.writer.end_at_once(EndStatus::Interrupted);
+            self.node.telemetry.stream_ended(self.log.id, EndStatus::Interrupted, self.seq, self.began);
         }
         if self.node.settings.is_stored() {
             // What the store has not got by now, it never will.

@@ -17,6 +17,7 @@ use crate::{
     settings::ControlEvents,
     store::{self, Opened, Snapshot, StoreError, StoreErrorKind, StreamHead, Tail, Totals},
     tally,
+    telemetry::Stopwatch,
     token::{Cursor, Signer, TokenError},
 };
 use bytes::Bytes;
@@ -100,7 +101,14 @@ fn verify(node: &Node, keys: &KeyRing, ask: Ask, principal: Option<&Principal>) 
     {
         from = None;
     }
-    Ok(Resume { claims, carrier, from: from.transpose()?, mode: ask.mode?, only_running: false })
+    Ok(Resume {
+        claims,
+        carrier,
+        from: from.transpose()?,
+        mode: ask.mode?,
+        since: Stopwatch::start(),
+        only_running: false,
+    })
 }
 
 /// A resume whose token is good, or that needs none.
@@ -111,6 +119,8 @@ pub(crate) struct Resume {
     /// What replaces the token's cursor.
     from: Option<u64>,
     mode: Mode,
+    /// When the request came.
+    since: Stopwatch,
     /// A stream that is over is none.
     only_running: bool,
 }
@@ -138,7 +148,8 @@ impl Resume {
             ended: false,
             may_cancel,
         };
-        Self { claims, carrier: Carrier::Token, from: (from > 0).then_some(from), mode: Mode::Live, only_running }
+        let (carrier, from, since) = (Carrier::Token, (from > 0).then_some(from), Stopwatch::start());
+        Self { claims, carrier, from, mode: Mode::Live, since, only_running }
     }
 
     pub(crate) async fn answer<B>(
@@ -276,6 +287,7 @@ impl Resume {
         let token = signer.sign(&claims);
         let as_comments = log.head.comments;
         let reader = Reader::new(Arc::clone(node), guard, place, signer.clone(), claims, purpose, as_comments);
+        let reader = reader.since(self.since);
         let mut response = Response::new(ResumeBody::read(reader));
         resumed_head(response.headers_mut(), id, &token);
         if !node.store_reaches(id) {

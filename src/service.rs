@@ -11,6 +11,7 @@ use crate::{
     request::{Entrance, Intent, correlation_id, intent},
     resume::respond,
     source::BoxError,
+    telemetry::Stopwatch,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -121,6 +122,7 @@ where
                 principal: node.settings.principal.as_ref().and_then(|principal| principal(&head)),
                 correlation_id: correlation_id(&head.headers).map(Into::into),
                 version: head.version,
+                since: Stopwatch::start(),
                 claim: None,
             };
             head.extensions.insert(ResumeStream::new(fresh.request_id));

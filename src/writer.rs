@@ -15,7 +15,7 @@ use crate::{
     store::{
         Append, Appended, CHUNK_MAX_BYTES, CHUNK_MAX_EVENTS, Chunk, Onto, Snapshot, StoreError, Tail, Totals, Touched,
     },
-    telemetry::Telemetry,
+    telemetry::{Id, Level, Stopwatch, Telemetry},
 };
 use futures_util::future::BoxFuture;
 use std::{
@@ -41,7 +41,7 @@ const AFTERLIFE: Duration = Duration::from_secs(60);
 /// What the store is being asked.
 enum Flight {
     None,
-    Append(BoxFuture<'static, Result<Appended, StoreError>>),
+    Append(Stopwatch, BoxFuture<'static, Result<Appended, StoreError>>),
     Tail(BoxFuture<'static, Result<Option<Tail>, StoreError>>),
     Touch(BoxFuture<'static, Result<Touched, StoreError>>),
 }
@@ -73,6 +73,8 @@ pub(crate) struct Writer {
     footing: Footing,
     /// The last seq that the store has acknowledged.
     acked: u64,
+    /// How many events it has yet to, as it is told to those who operate the node.
+    unacknowledged: Level,
     /// The chunks of the append in flight, or of one whose fate is not known. A chunk once sent keeps its bounds.
     sent: Vec<Chunk>,
     /// The chunks that go with that append from the midst of the log, by their last seqs.
@@ -119,6 +121,7 @@ impl Writer {
         Self {
             me: node.store.node(),
             epoch: node.store_epoch(),
+            unacknowledged: node.telemetry.level(Id::Unacknowledged),
             node,
             log,
             flight: Flight::None,
@@ -157,6 +160,7 @@ impl Writer {
     /// The live log has grown up to `last`.
     pub(crate) fn grown(&mut self, last: u64) {
         self.last = last;
+        self.unacknowledged.set(last.saturating_sub(self.acked));
         self.node.count_batch();
         if self.waiting_since.is_none() {
             self.waiting_since = Some(Instant::now());
@@ -373,14 +377,18 @@ impl Writer {
             replicas: self.node.settings.replicas(),
         };
         self.sent_snapshot = true;
-        self.flight = Flight::Append(Arc::clone(&self.node.store).append(append));
+        self.flight = Flight::Append(Stopwatch::start(), Arc::clone(&self.node.store).append(append));
     }
 
     /// Takes the store's answer. Ready when there was one.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let outcome = match &mut self.flight {
             Flight::None => return Poll::Pending,
-            Flight::Append(reply) => ready!(reply.as_mut().poll(cx)).map(|appended| self.appended(appended)),
+            Flight::Append(since, reply) => {
+                let (since, answer) = (*since, ready!(reply.as_mut().poll(cx)));
+                self.telemetry().append_answered(since);
+                answer.map(|appended| self.appended(appended))
+            }
             Flight::Tail(reply) => ready!(reply.as_mut().poll(cx)).map(|tail| self.looked(tail.as_ref())),
             Flight::Touch(reply) => ready!(reply.as_mut().poll(cx)).map(|touched| self.touched(touched)),
         };

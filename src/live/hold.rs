@@ -182,8 +182,13 @@ mod tests {
     fn held() -> (Arc<LiveLog>, Place) {
         let head = StreamHead { node: NodeId::random(), started_at: 0, correlation_id: None, comments: false };
         let limits = Limits { events: 4, bytes: 1000 };
-        let log =
-            Arc::new(LiveLog::begin(RequestId::random(), head, limits, Eviction::Fifo, Arc::new(Usage::new(1 << 20))));
+        let log = Arc::new(LiveLog::begin(
+            RequestId::random(),
+            head,
+            limits,
+            Eviction::Fifo,
+            Arc::new(Usage::new(1 << 20, Default::default())),
+        ));
         log.hold();
         let place = log.attach(0, true, 1).unwrap();
         (log, place)

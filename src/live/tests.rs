@@ -12,7 +12,7 @@ fn head() -> StreamHead {
 }
 
 fn usage() -> Arc<Usage> {
-    Arc::new(Usage::new(1 << 30))
+    Arc::new(Usage::new(1 << 30, Default::default()))
 }
 
 /// One of the list: seq, priority, size, and the step that it is in.

@@ -91,6 +91,9 @@ impl Reader {
     pub(super) fn advance(&mut self, event: &Event) {
         self.claims.seq += 1;
         self.brought += 1;
+        if self.brought == 1 && matches!(self.purpose, Purpose::First) {
+            self.node.telemetry.first_event(self.since);
+        }
         if self.claims.step != event.step {
             self.claims.step = event.step.clone();
         }

@@ -33,6 +33,7 @@ impl Writer {
         self.wrote();
         if let Some(chunk) = self.sent.last() {
             self.acked = chunk.last();
+            self.unacknowledged.set(self.last.saturating_sub(self.acked));
             self.end_stored = chunk.end.is_some();
             if self.end_stored {
                 self.log.set_safe();

@@ -12,6 +12,8 @@
 )]
 
 mod common;
+#[cfg(feature = "metrics")]
+mod numbers;
 #[cfg(feature = "redis")]
 #[path = "../redis_server/mod.rs"]
 mod redis_server;
@@ -49,6 +51,8 @@ mod idempotency;
 mod attach;
 mod cancel_named;
 mod claim_properties;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod model;
 mod modes;
 #[cfg(feature = "redis")]

@@ -16,7 +16,12 @@
 
 #[path = "../it/common/mod.rs"]
 mod common;
+#[cfg(feature = "metrics")]
+#[path = "../it/numbers.rs"]
+mod numbers;
 
+#[cfg(feature = "metrics")]
+mod counted;
 mod fast;
 mod full;
 mod many;
