@@ -1169,7 +1169,8 @@ class Pace {
   delay() {
     const span = Math.min(this.#max, this.#base * 2 ** this.#losses);
     this.#losses += 1;
-    return Math.random() * span;
+    // Never nothing at all: a loop without a pause would leave a page no time.
+    return Math.max(1, Math.random() * span);
   }
 
   reset() {

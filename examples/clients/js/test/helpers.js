@@ -76,3 +76,23 @@ export const URL_ = "http://stream.test/draft?key=secret-in-the-query";
 
 /** A stream over a made-up server, that loses no time. */
 export const quick = (fetch, options = {}) => resumable(URL_, { fetch, retry: { base: 0, max: 0 }, ...options });
+
+/** Lets everything happen that needs no time. */
+export async function settle() {
+  for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+}
+
+/** Takes all of a stream in the background. */
+export function follow(stream) {
+  const followed = { seen: [], error: null, done: false };
+  followed.finished = (async () => {
+    try {
+      for await (const one of stream) followed.seen.push(one);
+    } catch (error) {
+      followed.error = error;
+    }
+    followed.done = true;
+    return followed;
+  })();
+  return followed;
+}
