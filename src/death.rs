@@ -7,7 +7,7 @@
 use crate::{
     EndStatus, NodeId, RequestId,
     node::Node,
-    store::{Ask, StoreError},
+    store::{Ask, StoreError, Touched},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
@@ -143,7 +143,12 @@ impl Vigil {
     /// Ends the stream in its dead writer's place. How it has ended, by the log; `None` where that is gone.
     pub(crate) async fn end(&self) -> Result<Option<EndStatus>, StoreError> {
         let (now, ttl) = (self.node.now(), self.node.settings.ttl());
-        let ended = Arc::clone(&self.node.store).fence(self.id, EndStatus::Interrupted, now, ttl).await?;
+        // What its client was told may have been that it was asked to stop.
+        let status = match Arc::clone(&self.node.store).touch(self.id, ttl).await? {
+            Touched::Lives { cancelled: true } => EndStatus::Cancelled,
+            Touched::Lives { cancelled: false } | Touched::Gone => EndStatus::Interrupted,
+        };
+        let ended = Arc::clone(&self.node.store).fence(self.id, status, now, ttl).await?;
         self.node.telemetry.writer_dead(self.id, self.writer, ended);
         Ok(ended)
     }

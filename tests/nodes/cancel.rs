@@ -109,6 +109,18 @@ async fn a_dead_nodes_stream_can_be_cancelled() {
 }
 
 #[tokio::test]
+async fn what_was_asked_of_a_node_that_is_dead_is_what_its_stream_ends_as() {
+    let Some(redis) = RedisServer::start().await else { return };
+    let (mut one, other) = Node::pair(&redis.url()).await;
+    let (token, first, follower) = begin(&one, &other, "n=100000&pace=5").await;
+    one.kill().await;
+    drop(first);
+    // Its lease is there for seconds yet. Nobody asks twice.
+    assert_eq!(cancel(other.addr, &token).await, 202);
+    cancelled(follower, 20).await;
+}
+
+#[tokio::test]
 async fn with_redis_away_only_the_streams_own_node_can_cancel_it() {
     let Some(mut redis) = RedisServer::start().await else { return };
     let (one, other) = Node::pair(&redis.url()).await;
