@@ -4,9 +4,9 @@ use crate::{
     Principal, ResumeError,
     answers::no_content,
     body::ResumeBody,
+    header::X_RESUME_DEGRADED,
     names::{Given, Meaning, Stand},
     node::{KeyRing, Node},
-    request::X_RESUME_DEGRADED,
     resume::Resume,
     store::Name,
 };

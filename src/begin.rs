@@ -67,7 +67,7 @@ where
             node.telemetry.encoded();
             return Response::from_parts(head, ResumeBody::passed(body));
         }
-        Verdict::Record => {}
+        Verdict::Record => node.order.recorded(&head.headers),
     }
     let Some(keys) = &node.keys else {
         return degraded(node, head, body, "no-secret");

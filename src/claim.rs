@@ -7,7 +7,8 @@
 use crate::{
     Idempotency, NodeId, Principal, RequestId, ResumeError,
     body::ResumeBody,
-    idempotency::{self, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED},
+    header::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED},
+    idempotency,
     names::{Given, Meaning, Stand, hold},
     node::{KeyRing, Node},
     request::{Entrance, Intent, intent},

@@ -90,6 +90,7 @@ where
             return futures_util::future::ready(Ok(response)).boxed();
         }
         drain(body);
+        node.order.at_endpoint(&head);
         let intent = intent(&head, node.settings.query_param.as_deref(), Entrance::Endpoint, enabled);
         async move {
             Ok(match intent {

@@ -2,13 +2,11 @@
 
 use crate::{
     ResumeError,
+    header::IDEMPOTENCY_KEY,
     settings::{DEFAULT_KEY_WAIT, FOREVER},
 };
-use http::{HeaderName, header::HeaderMap, request};
+use http::{header::HeaderMap, request};
 use std::{fmt, sync::Arc, time::Duration};
-
-pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The longest key that is taken. A longer one is refused: it would cost time before anything is known of it.
 const MAX_KEY_BYTES: usize = 255;

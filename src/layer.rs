@@ -20,7 +20,10 @@ use tower_layer::Layer;
 
 /// Makes the Server-Sent-Events responses of a service resumable.
 ///
-/// Add it around a router or on a route. Put compression outside of it (in axum: add that layer after this one).
+/// Add it around a router or on a route. Outside of it (in axum: added after it) belongs what has to see every response, since
+/// a resume is answered here and reaches nothing inside: authentication, CORS (with the headers of [`header`](crate::header)),
+/// compression, request ids, tracing, timeouts of bodies. Inside belongs what spares handlers: timeouts of heads, limits of
+/// concurrency, load shedding. What can be seen to be the other way round is warned of, once.
 ///
 /// Clones of a layer, and all services that it makes, are one node: they share the store, the keys and the streams.
 /// A setter makes a layer of its own, so set first and clone then.

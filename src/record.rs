@@ -130,6 +130,7 @@ impl Recorder {
                 Poll::Ready(Some(Ok(data))) => self.framer.push(data),
                 Poll::Ready(Some(Err(error))) => {
                     self.node.telemetry.handler_failed(self.log.id, &*error);
+                    self.node.order.body_failed(&*error);
                     self.end(EndStatus::Error);
                     return true;
                 }

@@ -1,15 +1,13 @@
 //! Is a request a resume, and of what? Pure: a request's head in, an intent out.
 
-use crate::{ResumeError, token::looks_like_token};
+use crate::{
+    ResumeError,
+    header::{LAST_EVENT_ID, X_RESUME_FROM, X_RESUME_MODE, X_RESUME_TOKEN},
+    token::looks_like_token,
+};
 use http::{HeaderName, Method, header::HeaderMap, request::Parts};
 use std::borrow::Cow;
 
-pub(crate) const X_RESUME_TOKEN: HeaderName = HeaderName::from_static("x-resume-token");
-pub(crate) const X_RESUME_FROM: HeaderName = HeaderName::from_static("x-resume-from");
-pub(crate) const X_RESUME_MODE: HeaderName = HeaderName::from_static("x-resume-mode");
-pub(crate) const X_RESUME_STREAM: HeaderName = HeaderName::from_static("x-resume-stream");
-pub(crate) const X_RESUME_DEGRADED: HeaderName = HeaderName::from_static("x-resume-degraded");
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Where a resume brings its token.

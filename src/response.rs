@@ -2,7 +2,7 @@
 
 use crate::{
     RequestId,
-    request::{X_RESUME_DEGRADED, X_RESUME_STREAM, X_RESUME_TOKEN},
+    header::{X_RESUME_DEGRADED, X_RESUME_STREAM, X_RESUME_TOKEN},
     token::Token,
 };
 use http::{

@@ -69,3 +69,4 @@ mod styles;
 mod telemetry;
 mod tokens;
 mod two_nodes;
+mod wrong_order;

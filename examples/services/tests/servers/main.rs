@@ -14,4 +14,5 @@ mod common;
 mod bare_hyper;
 mod grpc;
 mod hello;
+mod layers;
 mod process;

@@ -1,0 +1,71 @@
+//! Wrong orders of layers, as far as they can be seen from here. Each is told once, with the right one.
+
+use http::{
+    HeaderMap, Method,
+    header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD},
+    request,
+};
+use std::{
+    error::Error,
+    sync::atomic::{AtomicBool, Ordering},
+};
+use tracing::warn;
+
+/// What `tower-http` says where a body is out of time. Its type is not known here.
+const OUT_OF_TIME: &str = "data was not received within the designated timeout";
+/// An error is looked into so deep.
+const CAUSES_MAX: usize = 8;
+
+/// What one layer has told already.
+#[derive(Debug, Default)]
+pub(crate) struct Order {
+    cors: AtomicBool,
+    preflight: AtomicBool,
+    timeout: AtomicBool,
+}
+
+macro_rules! once {
+    ($said:expr, $text:literal) => {
+        if !$said.swap(true, Ordering::Relaxed) {
+            warn!(target: "tower_resume", $text);
+        }
+    };
+}
+
+impl Order {
+    /// The head of a handler's stream, as it came.
+    pub(crate) fn recorded(&self, headers: &HeaderMap) {
+        if headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+            once!(
+                self.cors,
+                "an event stream came with Access-Control-Allow-Origin from inside of ResumeLayer, and what the layer \
+                 answers itself (resumes, errors) comes without, so that pages of other origins cannot read it: put the \
+                 CORS layer outside of ResumeLayer (in axum, add it after)"
+            );
+        }
+    }
+
+    /// A request that the resume endpoint has no use for.
+    pub(crate) fn at_endpoint(&self, head: &request::Parts) {
+        if head.method == Method::OPTIONS && head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+            once!(
+                self.preflight,
+                "a CORS preflight reached the resume endpoint, so pages of other origins cannot resume there: put the CORS \
+                 layer outside of the resume endpoint, too (in axum, add it after the endpoint's route)"
+            );
+        }
+    }
+
+    /// A handler's body has failed.
+    pub(crate) fn body_failed(&self, error: &(dyn Error + 'static)) {
+        let mut causes = std::iter::successors(Some(error), |&error| error.source()).take(CAUSES_MAX);
+        if causes.any(|error| error.to_string() == OUT_OF_TIME) {
+            once!(
+                self.timeout,
+                "a body timeout inside of ResumeLayer has ended an event stream, for all of its clients: put the body \
+                 timeout outside of ResumeLayer (in axum, add it after), where heartbeats count and a client that is cut \
+                 resumes"
+            );
+        }
+    }
+}
