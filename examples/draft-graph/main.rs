@@ -17,6 +17,7 @@ mod http;
 mod input;
 mod layout;
 mod limits;
+mod metrics;
 mod numbers;
 mod once;
 mod output;
@@ -57,9 +58,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let at_least: usize = variable("DRAFT_MIN_EVENTS", "a number of events")?.unwrap_or(0);
     let drain: u64 = variable("DRAFT_DRAIN_SEC", "seconds for open drafts when told to stop")?.unwrap_or(25);
     let pace = Pace::every(Duration::from_millis(per_event)).at_least(at_least);
+    // Before the layer, which looks its metrics up when it is made.
+    let metrics = metrics::install()?;
     let (layer, secret_is_made) = resuming::layer()?;
     let store = layer.store_kind();
     let app = resuming::resumable(http::router(http::Settings { pace, ..http::Settings::default() }), layer.clone());
+    let app = app.merge(metrics.router());
     let addr = SocketAddr::from(([127, 0, 0, 1], port));
     let listener = tokio::net::TcpListener::bind(addr)
         .await
