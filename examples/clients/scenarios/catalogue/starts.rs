@@ -1,0 +1,73 @@
+//! How streams begin, or do not.
+
+use super::{cuts::refused, ticks};
+use crate::{
+    expect::Ending,
+    fate::{At, Fate, How, Pass},
+    plan::{Plan, Scenario},
+};
+use std::time::Duration;
+
+/// The first answer never comes, though the handler was called.
+fn lost(rng: &mut fastrand::Rng) -> Plan {
+    Plan::new(ticks(rng)).fates(
+        |asked| {
+            if asked.number == 1 { Pass::cut(At::Nothing, How::Reset) } else { Fate::pass() }
+        },
+    )
+}
+
+pub(super) const IDEMPOTENT_START: Scenario = Scenario {
+    name: "idempotent_start",
+    about: "the answer to a POST is lost; with a key it is asked again, and the handler runs once",
+    seeds: &[1, 3],
+    plan: |rng, seed| {
+        lost(rng).begun_as(seed).option("idempotency_key", true).expect(|expect| {
+            (expect.posts, expect.runs, expect.key) = (2, Some(1), true);
+            (expect.cuts, expect.requests) = (1, Some(2));
+        })
+    },
+};
+
+pub(super) const START_FAILED: Scenario = Scenario {
+    name: "start_failed",
+    about: "the answer to a POST without a key is lost: it is not asked again",
+    seeds: &[1, 3],
+    plan: |rng, seed| {
+        lost(rng).begun_as(seed).expect(|expect| {
+            expect.ending = Ending::Error("start_failed", None);
+            (expect.cuts, expect.requests) = (1, Some(1));
+        })
+    },
+};
+
+pub(super) const WRONG_PORT: Scenario = Scenario {
+    name: "wrong_port",
+    about: "nobody listens: a GET is tried again, as often as the client is told",
+    seeds: &[2],
+    plan: |rng, seed| {
+        let mut plan = Plan::new(ticks(rng)).begun_as(seed).option("max_attempts", 3).option("retry_base_ms", 50);
+        plan.nobody = true;
+        plan.expect(|expect| (expect.ending, expect.requests) = (Ending::Error("gave_up", None), Some(0)))
+    },
+};
+
+/// How long tokens hold, for a client that is away for longer.
+const SHORT: Duration = Duration::from_millis(1_500);
+
+pub(super) const EXPIRED_WHILE_AWAY: Scenario = Scenario {
+    name: "expired_while_away",
+    about: "nobody listens until the token is past its time: the client need not ask any more",
+    seeds: &[1, 2],
+    plan: |rng, seed| {
+        let at = rng.u64(20..60);
+        Plan::new(ticks(rng))
+            .begun_as(seed)
+            .layer(|layer| layer.token_ttl(SHORT))
+            .fates(move |_| refused(at, How::Close, |_| false))
+            .expect(|expect| {
+                expect.ending = Ending::Error("unauthorized", None);
+                (expect.cuts, expect.requests) = (1, Some(1));
+            })
+    },
+};
