@@ -156,7 +156,7 @@ impl<'a> EventView<'a> {
 }
 
 /// The fields of an event's lines, comments left out: name and value, less one leading space.
-fn fields(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(crate) fn fields(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     lines.split(|byte| matches!(byte, b'\n' | b'\r')).filter_map(|line| {
         let colon = line.iter().position(|byte| *byte == b':');
         let (name, value) = match colon {

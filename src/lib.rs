@@ -62,6 +62,7 @@
 //! | `compression` | | what Redis keeps can be compressed, by LZ4 |
 //! | `encryption` | | what Redis keeps can be encrypted, by XChaCha20-Poly1305 |
 //! | `conformance` | | the suite that every store has to pass, for stores of your own |
+//! | `client` | | [`client`], for programs that read such streams, over `reqwest` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
@@ -113,6 +114,9 @@ mod event;
 mod end;
 mod id;
 mod clock;
+// The other side of the wire.
+#[cfg(feature = "client")]
+pub mod client;
 
 #[doc(hidden)]
 #[cfg(any(test, fuzzing))]
