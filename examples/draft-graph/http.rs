@@ -24,6 +24,7 @@ use crate::limits;
 use crate::output::Diagnostics;
 use crate::pace::{Due, Pace, timeline};
 use crate::progress;
+use crate::query::{self, MAX_PACE};
 use crate::wire::frame;
 
 /// Where drafts are streamed.
@@ -47,7 +48,7 @@ impl Default for Settings {
 /// All routes of the application, without any layer.
 pub(crate) fn router(settings: Settings) -> Router {
     Router::new()
-        .route(STREAM_PATH, post(stream_draft))
+        .route(STREAM_PATH, get(stream_draft_of_query).post(stream_draft))
         .route(JSON_PATH, post(json_draft))
         .route("/healthz", get(health))
         .route("/v1/limits", get(tell_limits))
@@ -60,8 +61,20 @@ pub(crate) fn router(settings: Settings) -> Router {
 type Sent = Result<Bytes, BytesRejection>;
 
 async fn stream_draft(State(settings): State<Arc<Settings>>, parts: Parts, body: Sent) -> Response {
-    let id = correlation_id(&parts);
-    let (input, documents) = match read(body, &settings) {
+    stream(&settings, &parts, body)
+}
+
+/// The same for a browser's `EventSource`, which can send neither a body nor a header: `?brief=…` is all that can be asked.
+/// The brief is part of the address then, and so of logs: a client that can `POST` should.
+async fn stream_draft_of_query(State(settings): State<Arc<Settings>>, parts: Parts) -> Response {
+    stream(&settings, &parts, Ok(query::as_body(&parts.uri).into()))
+}
+
+fn stream(settings: &Settings, parts: &Parts, body: Sent) -> Response {
+    let id = correlation_id(parts);
+    let asked = query::whole_number(&parts.uri, "pace_ms", MAX_PACE).map_err(|error| (StatusCode::BAD_REQUEST, error));
+    let read = read(body, settings).and_then(|read| Ok((read, asked?)));
+    let ((input, documents), asked) = match read {
         Ok(read) => read,
         Err((status, error)) => {
             // As the original answered: the status says it, and so does a stream, to clients that only look there.
@@ -71,7 +84,8 @@ async fn stream_draft(State(settings): State<Arc<Settings>>, parts: Parts, body:
         }
     };
     let draft = draft(&input, &documents);
-    let events = timeline(&draft, settings.pace, Diagnostics::whole(&id));
+    let pace = asked.map_or(settings.pace, |each| settings.pace.with_each(each));
+    let events = timeline(&draft, pace, Diagnostics::whole(&id));
     event_stream(StatusCode::OK, &id, paced(events))
 }
 

@@ -228,9 +228,50 @@ async fn other_paths_and_methods_are_error_v1() {
     let (status, _, text) = call(at_once(), post_to("/assist/nothing", "")).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(text.starts_with(r#"{"schema":"error.v1","code":"NOT_FOUND""#), "{text}");
-    let get = Request::get(STREAM_PATH).body(Body::empty()).unwrap();
-    let (status, headers, text) = call(at_once(), get).await;
+    let put = Request::put(STREAM_PATH).body(Body::empty()).unwrap();
+    let (status, headers, text) = call(at_once(), put).await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
     assert!(text.contains("error.v1"), "{text}");
-    assert_eq!(headers["allow"], "POST");
+    assert_eq!(headers["allow"], "GET,HEAD,POST");
+}
+
+async fn get_stream(query: &str) -> (StatusCode, HeaderMap, Vec<Value>) {
+    let request = Request::get(format!("{STREAM_PATH}?{query}")).body(Body::empty()).unwrap();
+    let (status, headers, text) = call(at_once(), request).await;
+    (status, headers, events(&text))
+}
+
+#[tokio::test]
+async fn a_get_with_a_brief_is_the_same_draft() {
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("brief", BRIEF).finish();
+    let (status, headers, mut by_get) = get_stream(&query).await;
+    assert_eq!((status, &headers["content-type"]), (StatusCode::OK, &HeaderValue::from_static("text/event-stream")));
+    let (_, _, mut by_post) = stream(json!({ "brief": BRIEF })).await;
+    for events in [&mut by_get, &mut by_post] {
+        // Each draft has an id of its own.
+        events.last_mut().unwrap()["payload"]["diagnostics"]["correlation_id"].take();
+    }
+    assert_eq!(by_get, by_post);
+}
+
+#[tokio::test]
+async fn a_get_is_refused_as_a_post_is() {
+    for (query, field) in [("", "brief"), ("brief=short", "brief"), (&format!("brief={}", "x".repeat(5001)), "brief")] {
+        let (status, headers, events) = get_stream(query).await;
+        assert_eq!((status, headers["content-type"].to_str().unwrap()), (StatusCode::BAD_REQUEST, "text/event-stream"));
+        let payload = &events.last().unwrap()["payload"];
+        assert_eq!(payload["code"], "BAD_INPUT");
+        assert!(payload["details"]["fieldErrors"][field].is_array(), "{payload}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_says_how_fast_a_draft_is_told() {
+    let start = Instant::now();
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("brief", BRIEF).finish();
+    let (_, _, events) = get_stream(&format!("{query}&pace_ms=1000")).await;
+    let (took, steps) = (start.elapsed(), events.len() as u32);
+    assert!(took > Duration::from_millis(700) * (steps - 4) && took < Duration::from_millis(1300) * steps, "{took:?}");
+    let (status, _, events) = get_stream(&format!("{query}&pace_ms=soon")).await;
+    assert_eq!((status, &events[1]["payload"]["details"]["parameter"]), (StatusCode::BAD_REQUEST, &json!("pace_ms")));
 }

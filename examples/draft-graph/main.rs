@@ -5,6 +5,7 @@
 mod archetype;
 mod assemble;
 mod brief;
+mod cable;
 mod correlation;
 mod critique;
 mod draft;
@@ -22,8 +23,10 @@ mod numbers;
 mod once;
 mod output;
 mod pace;
+mod page;
 mod previous;
 mod progress;
+mod query;
 mod refine;
 mod resuming;
 mod scan;
@@ -34,6 +37,8 @@ mod templates;
 mod text;
 mod topology;
 mod validate;
+mod viewers;
+mod watch;
 mod wire;
 
 use std::error::Error;
@@ -47,6 +52,7 @@ use futures_util::FutureExt as _;
 use tower_resume::store::AnyStore;
 use tower_resume::{Idempotent, ResumeLayer};
 
+use crate::cable::{Cables, Cutter};
 use crate::pace::Pace;
 
 #[tokio::main]
@@ -62,24 +68,28 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let metrics = metrics::install()?;
     let (layer, secret_is_made) = resuming::layer()?;
     let store = layer.store_kind();
+    let has_page: bool = variable("DRAFT_PAGE", "true or false")?.unwrap_or(true);
     let app = resuming::resumable(http::router(http::Settings { pace, ..http::Settings::default() }), layer.clone());
     let app = app.merge(metrics.router());
+    // The page can cut its own connections: no service should let its clients do that, so it goes with the page.
+    let app = if has_page { page::with_page(viewers::cuttable(app, layer.endpoint())) } else { app };
     let addr = SocketAddr::from(([127, 0, 0, 1], port));
     let listener = tokio::net::TcpListener::bind(addr)
         .await
         .map_err(|error| format!("cannot listen on {addr}: {error}; set PORT to a free port"))?;
-    greet(listener.local_addr()?, store, secret_is_made)?;
-    serve(listener, app, layer, Duration::from_secs(drain)).await
+    greet(listener.local_addr()?, store, secret_is_made, has_page)?;
+    serve(Cables(listener), app, layer, Duration::from_secs(drain)).await
 }
 
 /// Serves until it is told to stop. Open drafts then have their time to end, or to go on elsewhere.
 async fn serve(
-    listener: tokio::net::TcpListener,
+    listener: Cables,
     app: axum::Router,
     layer: ResumeLayer<AnyStore, Idempotent>,
     drain: Duration,
 ) -> Result<(), Box<dyn Error>> {
     let told = told_to_stop()?.shared();
+    let app = app.into_make_service_with_connect_info::<Cutter>();
     let mut server = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(told.clone()).into_future());
     tokio::select! {
         served = &mut server => return Ok(served??),
@@ -121,12 +131,15 @@ fn variable<T: FromStr>(name: &str, what: &str) -> Result<Option<T>, String> {
     }
 }
 
-/// Says where the server is, and what to do next: three lines to paste.
-fn greet(addr: SocketAddr, store: &str, secret_is_made: bool) -> std::io::Result<()> {
+/// Says where the server is, and what to do next: a page to open, and three lines to paste.
+fn greet(addr: SocketAddr, store: &str, secret_is_made: bool, has_page: bool) -> std::io::Result<()> {
     let (stream, resume) = (http::STREAM_PATH, resuming::RESUME_PATH);
     let brief = "Should we raise the price of our Pro plan from £49 to £59, to reach £20k MRR within 12 months while \
                  keeping monthly churn under 4%?";
     let mut out = std::io::stdout().lock();
+    if has_page {
+        writeln!(out, "Open http://{addr} in a browser.")?;
+    }
     writeln!(out, "draft-graph serves http://{addr}, streams kept in: {store}")?;
     if secret_is_made {
         writeln!(out, "No SSE_RESUME_SECRET is set: made one for development. Tokens die with this process.")?;

@@ -24,6 +24,12 @@ impl Pace {
         Self { per_event, at_least: 0 }
     }
 
+    /// The same with another time for one event.
+    #[must_use]
+    pub(crate) fn with_each(self, per_event: Duration) -> Self {
+        Self { per_event, ..self }
+    }
+
     /// Adds steps that bring nothing new until there are at least `steps`. Defaults to none.
     #[must_use]
     pub(crate) fn at_least(mut self, steps: usize) -> Self {

@@ -6,16 +6,20 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
+use axum::routing::get;
 use serde::Serialize;
 use tower_resume::store::AnyStore;
 use tower_resume::{Class, EventView, Idempotent, Keys, ResumeError, ResumeLayer, SnapshotFold};
 
 use crate::correlation::X_CORRELATION_ID;
 use crate::once;
+use crate::watch::{self, WATCH_PATH};
 use crate::wire;
 
 /// Where streams are resumed.
 pub(crate) const RESUME_PATH: &str = "/assist/draft-graph/resume";
+/// The query parameter that takes a token where no header can be sent.
+const QUERY_PARAM: &str = "resume";
 
 /// The layer as the environment says. Where no secret is set, one is made for this process alone: the second value.
 pub(crate) fn layer() -> Result<(ResumeLayer<AnyStore, Idempotent>, bool), Box<dyn Error>> {
@@ -34,13 +38,17 @@ fn configure(layer: ResumeLayer<AnyStore>) -> ResumeLayer<AnyStore, Idempotent> 
         .classify_with(classify)
         .snapshot_with(|_| WholeDraft::default())
         .render_error_with(render_error)
+        // For the page's `EventSource` after a reload. Nobody else should want it: tokens in addresses end up in logs.
+        .query_param(QUERY_PARAM)
         .idempotency(once::keys())
 }
 
 /// The application under the layer, with the resume endpoint beside it.
 pub(crate) fn resumable(app: Router, layer: ResumeLayer<AnyStore, Idempotent>) -> Router {
     let endpoint = layer.endpoint();
-    app.layer(layer)
+    app.route(WATCH_PATH, get(watch::watch))
+        .layer(axum::middleware::from_fn(watch::name))
+        .layer(layer)
         .layer(axum::middleware::from_fn(once::note_body))
         .route_service(RESUME_PATH, endpoint)
         .layer(axum::middleware::map_response(correlate))
@@ -133,4 +141,4 @@ fn render_error(error: ResumeError, status: StatusCode) -> Response<Bytes> {
 
 #[cfg(test)]
 #[path = "resuming_tests.rs"]
-mod tests;
+pub(crate) mod tests;

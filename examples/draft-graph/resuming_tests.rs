@@ -14,7 +14,7 @@ use tower_resume::store::MemoryStore;
 
 const BRIEF: &str = "Should we raise the Pro price from £49 to £59, or keep it as it is?";
 
-fn layer() -> ResumeLayer<AnyStore, Idempotent> {
+pub(crate) fn layer() -> ResumeLayer<AnyStore, Idempotent> {
     configure(ResumeLayer::new(AnyStore::new(MemoryStore::new()), Keys::new([7; 32]).unwrap()))
 }
 

@@ -1,0 +1,40 @@
+// One mark for each seq: how it came, or that it did not.
+
+/** Most marks that are drawn. Beyond that the page counts, and says so. */
+const MOST = 600;
+
+export class Ribbon {
+  #bar;
+  #marks = [];
+
+  constructor(bar) {
+    this.#bar = bar;
+  }
+
+  clear() {
+    this.#bar.replaceChildren();
+    this.#marks = [];
+  }
+
+  /** How many marks there are going to be, as far as is known: they share the width. */
+  expect(count) {
+    this.#bar.style.setProperty("--of", Math.max(count, this.#marks.length, 1));
+  }
+
+  /** `how`: `live`, `replayed`, `lost` or `twice`. */
+  mark(seq, how) {
+    if (seq > MOST) return;
+    while (this.#marks.length < seq) {
+      const mark = document.createElement("i");
+      this.#bar.append(mark);
+      this.#marks.push(mark);
+    }
+    this.#marks[seq - 1].className = how;
+  }
+
+  /** The connection was lost behind this seq. */
+  cut(seq) {
+    const before = this.#marks[seq - 1];
+    if (before && !before.nextElementSibling?.matches("b")) before.after(document.createElement("b"));
+  }
+}
