@@ -147,6 +147,15 @@ pub use settings::{
 };
 pub use token::{KeyError, Keys};
 
+/// The pages for people, whose examples are compiled as this crate's own are.
 #[cfg(all(doctest, feature = "redis"))]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/clients.md")]
+    struct Clients;
+    #[doc = include_str!("../docs/configuration.md")]
+    struct Configuration;
+    #[doc = include_str!("../docs/getting-started.md")]
+    struct GettingStarted;
+}
