@@ -81,7 +81,9 @@ impl Request {
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     ) -> Result<Reply, Box<dyn Error + Send + Sync>> {
         let (io, patience) = (TokioIo::new(io), self.patience);
-        let request = self.request.header("host", self.addr.to_string()).body(Full::new(self.body)).unwrap();
+        // Over HTTP/2 the address says it, and some servers refuse what says it twice.
+        let request = if self.http2 { self.request } else { self.request.header("host", self.addr.to_string()) };
+        let request = request.body(Full::new(self.body)).unwrap();
         let (response, connection) = if self.http2 {
             let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await?;
             let connection = tokio::spawn(async move { drop(connection.await) });

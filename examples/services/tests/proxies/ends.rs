@@ -1,0 +1,64 @@
+//! A response that is cut arrives cut, and one that is over arrives over; both sides of the proxy, both versions of HTTP.
+
+use crate::{
+    common::{Ended, Handler, Nodes, Request, Run, Server, layer, sharing},
+    passing::{Behind, resumes},
+    proxy::{Kind, Proxy},
+};
+use std::time::Duration;
+use tower_http::timeout::ResponseBodyDeadlineLayer;
+
+for_both! { an_abrupt_end_arrives_as_one a_clean_end_arrives_as_one what_the_layer_cuts_short_arrives_cut }
+
+/// Cut by a layer of the node's, as a drain cuts: the body fails.
+async fn an_abrupt_end_arrives_as_one(kind: Kind) {
+    let (handler, layer) = (Handler::new(), layer());
+    let deadline = ResponseBodyDeadlineLayer::new(Duration::from_secs(1));
+    let server = Server::start(handler.router().layer(layer).layer(deadline)).await;
+    let Some(proxy) = Proxy::before(kind, &[server.addr], &[]).await else { return };
+    for http2 in [false, true] {
+        let ask =
+            || if http2 { Request::get(proxy.http2, "/stream").http2() } else { Request::get(proxy.addr, "/stream") };
+        let mut run = Run::of(&handler, ask()).await;
+        run.count(2).await;
+        let (items, ended) = run.first().rest().await;
+        let expected = match kind {
+            // haproxy 2.6 ends a response of unknown length cleanly over HTTP/2, whatever its node did. What tells clients
+            // is that `end` has not come.
+            Kind::Haproxy if http2 => Ended::Clean,
+            _ => Ended::Abrupt,
+        };
+        assert_eq!((items.len(), ended), (0, expected), "http2: {http2}");
+        run.told().count(3..=3);
+        resumes(&mut ask().header("last-event-id", run.id(2)).send().await, 3..=3).await;
+    }
+}
+
+async fn a_clean_end_arrives_as_one(kind: Kind) {
+    let Some(behind) = Behind::start(kind, &[]).await else { return };
+    for http2 in [false, true] {
+        let request = if http2 {
+            Request::get(behind.proxy.http2, "/stream").http2()
+        } else {
+            Request::get(behind.proxy.addr, "/stream")
+        };
+        let mut run = Run::of(&behind.nodes.handler, request).await;
+        run.count(2).await;
+        run.end().await;
+        assert_eq!(run.first().rest().await, (vec![], Ended::Clean), "http2: {http2}");
+    }
+}
+
+/// `wait`: said, and then cut. A proxy must not swallow what precedes the cut.
+async fn what_the_layer_cuts_short_arrives_cut(kind: Kind) {
+    let nodes = Nodes::start(sharing(1).into_iter().map(|layer| layer.max_stream_readers(1))).await;
+    let Some(proxy) = Proxy::before(kind, &[nodes.addr(0)], &[]).await else { return };
+    let mut run = Run::of(&nodes.handler, Request::get(proxy.addr, "/stream")).await;
+    run.count(1).await;
+    for _ in 0..10 {
+        let mut reply = Request::get(proxy.addr, "/stream").header("last-event-id", run.id(1)).send().await;
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.phase("wait").await["reason"], "too_many_readers");
+        assert_eq!(reply.rest().await, (vec![], Ended::Abrupt));
+    }
+}
