@@ -1,6 +1,7 @@
 //! What a right client sees and does in a run.
 
 use crate::script::Said;
+use std::time::Duration;
 
 /// How iteration comes to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub(crate) struct Expect {
     pub(crate) key: bool,
     /// Whether the client may leave a response that still goes on.
     pub(crate) may_leave: bool,
+    /// The silence after which it may.
+    pub(crate) may_leave_after: Option<Duration>,
     /// The most bytes that may have gone out while the client took nothing.
     pub(crate) bytes_while_slow: Option<u64>,
 }
@@ -91,6 +94,7 @@ impl Expect {
             from: From::Any,
             key: false,
             may_leave: false,
+            may_leave_after: None,
             bytes_while_slow: None,
         }
     }

@@ -31,6 +31,8 @@ pub(crate) struct Facts {
     /// Control events `token` and `end` that went to the client whole.
     pub(crate) tokens: u64,
     pub(crate) ends: u64,
+    /// Those `token`s that were given by a clock which had been moved.
+    pub(crate) fresh_tokens: u64,
     /// Resumes that were answered with a stream.
     pub(crate) resumed: u64,
     /// How often the client has taken nothing for a while of what the proxy had for it.
@@ -91,7 +93,11 @@ impl World {
 
     /// The run's clock.
     pub(crate) fn now(&self) -> u64 {
+        Self::system_now() + self.ahead.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn system_now() -> u64 {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(now.as_millis()).unwrap_or(u64::MAX) + self.ahead.load(Ordering::Relaxed)
+        u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
     }
 }

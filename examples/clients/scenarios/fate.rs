@@ -146,3 +146,20 @@ pub(crate) struct Asked<'a> {
 
 /// Decides on each request in turn.
 pub(crate) type Fates = Box<dyn FnMut(&Asked<'_>) -> Fate + Send>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spots_are_where_a_parser_is_most_easily_confused() {
+        assert_eq!(Spot::Utf8.find("aü".as_bytes(), None), Some(2));
+        assert_eq!(Spot::Utf8.find(b"abc", None), None);
+        assert_eq!(Spot::CrLf.find(b"a\r\nb", None), Some(2));
+        assert_eq!(Spot::CrLf.find(b"\nb", Some(b'\r')), Some(0));
+        assert_eq!(Spot::CrLf.find(b"\nb\r", Some(b'\n')), None);
+        let id = b"data: x\nid: abcdefghijklmnopqrstuvwxyz0123456789\n\n";
+        let at = Spot::Id.find(id, None).unwrap();
+        assert!(id[..at].ends_with(b"abcdefghijklmnopqrst"), "within the token: {at}");
+    }
+}

@@ -23,6 +23,8 @@ mod run;
 mod script;
 mod sse;
 #[cfg(test)]
+mod judge_tests;
+#[cfg(test)]
 mod trial;
 mod wire;
 

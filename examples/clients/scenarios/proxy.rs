@@ -90,6 +90,7 @@ impl Proxy {
                     return Ok(());
                 }
                 Flow::Cut(cut) => {
+                    self.world.log(format!("{}: cut: {:?}", index + 1, cut.how));
                     let over = if cut.how == How::Reset { Over::Reset } else { Over::BrokenOff };
                     self.over(index, over);
                     if let Some(until) = cut.shut {
@@ -149,9 +150,13 @@ impl Proxy {
     fn over(&self, index: usize, over: Over) {
         self.with(index, |exchange| exchange.over = over);
         let exchanges = self.world.exchanges();
-        let Some(Exchange { method, path, status, sent, .. }) = exchanges.get(index) else { return };
+        let Some(Exchange { method, path, status, sent, bytes, .. }) = exchanges.get(index) else { return };
         let status = status.map_or(0, |status| status.as_u16());
-        self.world.log(format!("{}: {method} {path}: {status}, {} events, {over:?}", index + 1, sent.events));
+        self.world.log(format!(
+            "{}: {method} {path}: {status}, {bytes} bytes, {} events, {over:?}",
+            index + 1,
+            sent.events
+        ));
         drop(exchanges);
         self.world.note(|facts| facts.answered += 1);
     }

@@ -13,7 +13,11 @@ use axum::{
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use std::{future, io, net::SocketAddr, time::Duration};
+use std::{
+    future, io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 use tokio::{
     io::AsyncWriteExt as _,
     net::TcpStream,
@@ -101,9 +105,13 @@ pub(crate) async fn relay(
         body: 0,
         last: None,
         is_stream: false,
+        wrote_at: Instant::now(),
         witness: Witness::new(&proxy.control),
     };
-    Ok(match out.answer(reply).await {
+    let end = out.answer(reply).await;
+    let (bytes, silence) = (out.raw, out.wrote_at.elapsed());
+    proxy.with(index, |exchange| (exchange.bytes, exchange.silence) = (bytes, silence));
+    Ok(match end {
         Ok(End::Whole) => Flow::Whole,
         Ok(End::Broken) => Flow::Broken,
         Ok(End::Cut) => out.cut.map_or(Flow::Broken, Flow::Cut),
@@ -123,6 +131,7 @@ struct Out<'a> {
     body: u64,
     last: Option<u8>,
     is_stream: bool,
+    wrote_at: Instant,
     witness: Witness,
 }
 
@@ -323,6 +332,7 @@ impl Out<'_> {
                 Ok(Ok(written)) => {
                     rest = rest.get(written..).unwrap_or_default();
                     self.raw += written as u64;
+                    self.wrote_at = Instant::now();
                     self.proxy.world.note(|facts| facts.bytes += written as u64);
                 }
                 Ok(Err(error)) => return Err(error),

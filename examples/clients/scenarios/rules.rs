@@ -48,7 +48,9 @@ pub(crate) fn check(expect: &Expect, evidence: &Evidence) -> Vec<String> {
             resume(expect, exchange, evidence, &mut wrong);
         }
         let ended = exchange.sent.end.is_some();
-        if exchange.over == Over::Left && exchange.streamed() && !ended && !expect.may_leave {
+        let may_leave =
+            expect.may_leave || expect.may_leave_after.is_some_and(|silence| exchange.silence + SLACK >= silence);
+        if exchange.over == Over::Left && exchange.streamed() && !ended && !may_leave {
             wrong("the client left it while it went on".to_owned());
         }
         streamed |= exchange.streamed();

@@ -37,6 +37,10 @@ pub(crate) struct Exchange {
     /// Until when the client was asked to stay away.
     pub(crate) not_before: Option<Instant>,
     pub(crate) over: Over,
+    /// Bytes written, the head among them.
+    pub(crate) bytes: u64,
+    /// How long nothing had been written at the end.
+    pub(crate) silence: Duration,
     pub(crate) sent: Sent,
 }
 
@@ -52,6 +56,8 @@ impl Exchange {
             is_stream: false,
             not_before: None,
             over: Over::Not,
+            bytes: 0,
+            silence: Duration::ZERO,
             sent: Sent::default(),
         }
     }
@@ -89,6 +95,9 @@ pub(crate) struct Sent {
     pub(crate) snapshot: Option<(u64, String)>,
     pub(crate) end: Option<(u64, String)>,
 }
+
+/// How far ahead of time, in milliseconds, a token expires that was given once the run's clock had been moved.
+const FRESH: u64 = 20_000;
 
 /// Reads along with what is written of one stream.
 #[derive(Debug)]
@@ -152,7 +161,14 @@ impl Witness {
                 self.sent.snapshot = Some((number("seq"), text("status")));
                 self.in_snapshot = true;
             }
-            "token" => world.note(|facts| facts.tokens += 1),
+            "token" => {
+                // One of before the clock was moved is past its time by then.
+                let fresh = number("expires_at") >= World::system_now() + FRESH;
+                world.note(|facts| {
+                    facts.tokens += 1;
+                    facts.fresh_tokens += u64::from(fresh);
+                });
+            }
             "end" => {
                 self.sent.end = Some((number("seq"), text("status")));
                 world.note(|facts| facts.ends += 1);

@@ -1,6 +1,8 @@
 //! The scenarios themselves are tried: a right client passes each, and a wrong one does not.
 
+mod api;
 mod client;
+mod faults;
 
 use crate::{
     catalogue::SCENARIOS,
