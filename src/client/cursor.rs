@@ -45,8 +45,6 @@ pub(super) enum Taken {
     /// A control event that changes nothing for the consumer, who may want to see it all the same.
     Control(item::Control),
     Duplicate,
-    /// The server cannot serve the cursor just now.
-    Wait(item::Control),
     End(End),
     /// The response is not that of the stream that was asked for.
     Foreign,
@@ -217,7 +215,7 @@ impl Cursor {
                 if let Some(token) = token {
                     self.note_token(&token, None, None);
                 }
-                Taken::Wait(shown)
+                Taken::Control(shown)
             }
             Control::End { status: word, seq, diagnostics } => {
                 let status = status(&word).unwrap_or(EndStatus::Error);

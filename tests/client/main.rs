@@ -17,5 +17,7 @@
 mod common;
 
 mod bounds;
+mod driver;
 mod layered;
 mod redirects;
+mod scenarios;

@@ -3,7 +3,7 @@
 use crate::{catalogue::SCENARIOS, matrix::Matrix, plan::Scenario, redis::Redis, report::Report, run::Run};
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{DefaultBodyLimit, Path, State},
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -22,6 +22,9 @@ const FORGOTTEN: Duration = Duration::from_secs(120);
 
 /// Runs at a time. A client that never reports would else take all ports.
 const MAX_RUNS: usize = 256;
+
+/// A report repeats all that was sent: some 21 MB by the slow consumer's scenario, more where JSON escapes it.
+const MAX_REPORT: usize = 128 * 1024 * 1024;
 
 pub(crate) struct Control {
     runs: Mutex<HashMap<String, Arc<Run>>>,
@@ -62,6 +65,7 @@ impl Control {
             .route("/runs/{run}/slow", get(slow))
             .route("/runs/{run}/report", post(report))
             .route("/matrix", get(matrix))
+            .layer(DefaultBodyLimit::max(MAX_REPORT))
             .layer(axum::middleware::from_fn(for_browsers))
             .with_state(self)
     }

@@ -291,15 +291,9 @@ impl Run {
                 Break(Some(Ok(item)))
             }
             Taken::Nothing | Taken::Duplicate => Continue(()),
+            // The response that says `wait` ends by itself, and has brought nothing: that is a loss like any other.
             Taken::Control(control) if self.options.control => Break(Some(Ok(Item::Control(control)))),
             Taken::Control(_) => Continue(()),
-            Taken::Wait(control) => {
-                let flow = self.failed(Kind::Resume, None, "the server asked to come back later".into());
-                if flow.is_continue() && self.options.control {
-                    return Break(Some(Ok(Item::Control(control))));
-                }
-                flow
-            }
             Taken::End(end) => {
                 let _over = self.over();
                 Break(Some(Ok(Item::End(end))))

@@ -123,9 +123,15 @@ async fn wait_is_obeyed() {
     let script = Script::default();
     script.then(script.stream([say(open() + &event(1)), Say::Cut]));
     let wait = control(&format!(r#"{{"phase":"wait","token":"{}","reason":"x"}}"#, token(1)), 1);
-    script.then(script.stream([say(wait), Say::Hang]));
+    let wait = wait.replace("\nid:", "\nretry: 60000\nid:");
+    for _ in 0..20 {
+        script.then(script.stream([say(wait.clone()), Say::Cut]));
+    }
     script.then(script.stream([say(rest(1, 2))]));
-    assert_eq!(all(&mut script.get().send()).await, course(2));
+    let mut stream = script.get().retry_max(600 * SECOND).send();
+    assert_eq!(all(&mut stream).await, course(2));
+    let gaps = gaps(&script.asked());
+    assert!(gaps[1..].iter().sum::<Duration>() > 600 * SECOND, "by its `retry:`: {gaps:?}");
 }
 
 #[tokio::test(start_paused = true)]
