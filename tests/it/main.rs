@@ -53,6 +53,8 @@ mod cancel_named;
 mod claim_properties;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(feature = "metrics")]
+mod metrics_page;
 mod model;
 mod modes;
 #[cfg(feature = "redis")]
