@@ -27,9 +27,10 @@ use state::{Newest, State};
 use std::{
     fmt,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicBool},
 };
 use tokio::sync::Notify;
+use tracing::{Span, span};
 
 /// How much of a stream is held, and how far its source may run ahead of its readers.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +112,8 @@ pub(crate) struct LiveLog {
     safe: AtomicBool,
     /// What was last written has reached the store.
     reaches_store: AtomicBool,
+    /// What it is recorded in, where that is traced.
+    span: OnceLock<span::Id>,
     /// Held by whoever tells the store what is counted: one at a time.
     pub(crate) counting: tokio::sync::Mutex<()>,
     /// The stream is over.
@@ -147,6 +150,7 @@ impl LiveLog {
             released,
             safe,
             reaches_store,
+            span: OnceLock::new(),
             counting: tokio::sync::Mutex::default(),
             over: Notify::new(),
             state: Mutex::new(state),
@@ -177,6 +181,7 @@ impl LiveLog {
             released,
             safe,
             reaches_store,
+            span: OnceLock::new(),
             counting: tokio::sync::Mutex::default(),
             over: Notify::new(),
             state: Mutex::new(state),
@@ -185,6 +190,20 @@ impl LiveLog {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The span that the stream is recorded in.
+    pub(crate) fn recorded_in(&self, span: &Span) {
+        if let Some(id) = span.id() {
+            let _ = self.span.set(id);
+        }
+    }
+
+    /// Notes that what happens in this span follows from the recording, where that goes on here.
+    pub(crate) fn leads_to(&self, span: &Span) {
+        if !self.is_safe() {
+            span.follows_from(self.span.get().cloned());
+        }
     }
 
     pub(crate) fn readers(&self) -> usize {

@@ -11,7 +11,7 @@ use crate::{
     pulse::Pulse,
     settings::{ControlEvents, Settings},
     share::Shares,
-    store::{Ask, Desk, Erased, Health},
+    store::{Ask, Desk, Erased, Health, Traced},
     telemetry::{self, Id, Level, Telemetry},
     token::{Keys, Namer, Signer, Verifier},
     usage::Usage,
@@ -146,7 +146,7 @@ impl Node {
         let is_down = !health.borrow().up;
         let node = Arc::new(Self {
             settings,
-            store,
+            store: Arc::new(Traced(store)),
             keys,
             usage,
             shares: Arc::default(),

@@ -32,6 +32,7 @@ use std::{
 };
 use take::Fetch;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::Span;
 
 /// Bytes that make a write worth while.
 const FLUSH_BYTES: usize = 64 * 1024;
@@ -113,6 +114,8 @@ pub(crate) struct Reader {
     began: Instant,
     /// When its request came.
     since: Stopwatch,
+    /// What its replay is logged within.
+    span: Span,
 }
 
 impl fmt::Debug for Reader {
@@ -161,6 +164,7 @@ impl Reader {
             leave_at: None,
             began: now,
             since: now.into(),
+            span: Span::none(),
         }
     }
 
@@ -170,8 +174,16 @@ impl Reader {
         self
     }
 
+    /// The same for a resume: what it does until all that was buffered is sent belongs to this span.
+    pub(crate) fn within(mut self, span: Span) -> Self {
+        self.span = span;
+        self
+    }
+
     /// The next bytes; an error is an abrupt end.
     pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        let span = self.span.clone();
+        let _within = span.enter();
         loop {
             match self.phase {
                 Phase::Opening => {
@@ -248,6 +260,9 @@ impl Reader {
             tally::count(&self.node, self.place.log(), Counts { resumes: 0, recovered: self.brought });
             let replayed = Replayed { events: self.brought, from_seq: from, to_seq: to, since: self.since };
             self.node.telemetry.resume_success(self.claims.request_id, replayed);
+            self.span.record("replayed", self.brought);
+            self.span.record("to_seq", to);
+            self.span = Span::none();
         }
     }
 

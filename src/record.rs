@@ -12,7 +12,7 @@ use crate::{
     node::Node,
     source::{BoxError, Source},
     store::{CHUNK_MAX_EVENTS, Snapshot},
-    telemetry::Stopwatch,
+    telemetry::{Stopwatch, spans},
     writer::Writer,
 };
 use alone::{Alone, Company};
@@ -25,6 +25,7 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::Span;
 
 /// Events taken before the log is locked and readers are woken: what makes a busy stream cheap.
 const BATCH_EVENTS: usize = 64;
@@ -51,6 +52,8 @@ pub(crate) struct Recorder {
     kicks: u32,
     timer: Pin<Box<Sleep>>,
     began: Stopwatch,
+    /// What all of it is logged within, until its end is in the store.
+    span: Span,
     alone: Alone,
     /// Since when the furthest reader has held the source back.
     held_since: Option<Instant>,
@@ -70,6 +73,8 @@ impl Recorder {
         source: Pin<Box<dyn Source>>,
         fold: Option<Box<dyn SnapshotFold>>,
     ) -> Self {
+        let span = spans::record(log.id, log.head.correlation_id.as_deref());
+        log.recorded_in(&span);
         let settings = &node.settings;
         let strip_ids = settings.event_ids == crate::EventIds::Token;
         Self {
@@ -86,6 +91,7 @@ impl Recorder {
             kicks: 0,
             timer: Box::pin(sleep_until(Instant::now())),
             began: Stopwatch::start(),
+            span,
             alone: Alone::default(),
             held_since: None,
             over: false,
@@ -273,6 +279,12 @@ impl Recorder {
         self.log.finish(status, self.node.now());
         self.writer.end(status);
         self.node.ended();
+        self.told_end(status);
+    }
+
+    fn told_end(&self, status: EndStatus) {
+        self.span.record("status", status.as_str());
+        self.span.record("events", self.seq);
         self.node.telemetry.stream_ended(self.log.id, status, self.seq, self.began);
     }
 
@@ -367,6 +379,8 @@ impl Future for Recorder {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        let span = this.span.clone();
+        let _within = span.enter();
         let mut rounds = 0;
         loop {
             let mut progress = false;
@@ -384,6 +398,9 @@ impl Future for Recorder {
                 this.kicks = kicks;
                 this.look_around();
                 progress = true;
+            }
+            if this.over && this.log.is_safe() {
+                this.span = Span::none();
             }
             if this.over && this.writer.is_done(now) {
                 this.node.forget(this.log.id);
@@ -409,12 +426,14 @@ impl Drop for Recorder {
     /// A task that is dropped (its runtime shuts down) still finishes its stream for those who read it here, and in the
     /// store where that needs no waiting. Elsewhere the others find that nobody knows the stream any more, and end it.
     fn drop(&mut self) {
+        let span = self.span.clone();
+        let _within = span.enter();
         self.node.usage.change(0, self.assembling);
         if !self.over {
             self.log.finish(EndStatus::Interrupted, self.node.now());
             self.node.ended();
             self.writer.end_at_once(EndStatus::Interrupted);
-            self.node.telemetry.stream_ended(self.log.id, EndStatus::Interrupted, self.seq, self.began);
+            self.told_end(EndStatus::Interrupted);
         }
         if self.node.settings.is_stored() {
             // What the store has not got by now, it never will.

@@ -17,12 +17,13 @@ use crate::{
     settings::ControlEvents,
     store::{self, Opened, Snapshot, StoreError, StoreErrorKind, StreamHead, Tail, Totals},
     tally,
-    telemetry::Stopwatch,
+    telemetry::{Stopwatch, spans},
     token::{Cursor, Signer, TokenError},
 };
 use bytes::Bytes;
 use http::{Response, StatusCode, request::Parts};
 use std::sync::Arc;
+use tracing::{Instrument as _, Span};
 
 /// Two lease times: a token younger than this may be of a stream whose node is yet to be heard of.
 pub(crate) const YOUNG_MS: u64 = 18_000;
@@ -157,6 +158,17 @@ impl Resume {
         node: &Arc<Node>,
         signer: &Signer,
     ) -> Result<Response<ResumeBody<B>>, ResumeError> {
+        let from = self.from.unwrap_or(self.claims.seq);
+        let span = spans::replay(self.claims.request_id, from, self.mode.as_str());
+        self.answer_within(node, signer, &span).instrument(span.clone()).await
+    }
+
+    async fn answer_within<B>(
+        &self,
+        node: &Arc<Node>,
+        signer: &Signer,
+        span: &Span,
+    ) -> Result<Response<ResumeBody<B>>, ResumeError> {
         let id = self.claims.request_id;
         node.telemetry.resume_attempt(id, self.claims.seq, &self.claims.step, self.mode.as_str());
         if self.claims.ended && self.mode != Mode::Status && self.is_reconnect() {
@@ -165,7 +177,7 @@ impl Resume {
         // A follower may give its log up between our finding it and our taking a place in it: then look again.
         for _ in 0..3 {
             let found = self.find(node).await?;
-            if let Some(response) = self.serve(node, signer, found).await? {
+            if let Some(response) = self.serve(node, signer, span, found).await? {
                 return Ok(response);
             }
         }
@@ -238,6 +250,7 @@ impl Resume {
         &self,
         node: &Arc<Node>,
         signer: &Signer,
+        span: &Span,
         found: Found,
     ) -> Result<Option<Response<ResumeBody<B>>>, ResumeError> {
         let id = self.claims.request_id;
@@ -246,6 +259,8 @@ impl Resume {
             Found::Stored(opened) => (Arc::new(follow::log_of(node, id, &opened)), Some(opened)),
             Found::Remains(snapshot) => (Arc::new(remains(node, &self.claims, snapshot)), None),
         };
+        log.leads_to(span);
+        span.record("correlation_id", log.head.correlation_id.as_deref());
         let summary = log.summary();
         if self.only_running && summary.end.is_some() {
             return Ok(Some(no_content()));
@@ -287,7 +302,7 @@ impl Resume {
         let token = signer.sign(&claims);
         let as_comments = log.head.comments;
         let reader = Reader::new(Arc::clone(node), guard, place, signer.clone(), claims, purpose, as_comments);
-        let reader = reader.since(self.since);
+        let reader = reader.since(self.since).within(span.clone());
         let mut response = Response::new(ResumeBody::read(reader));
         resumed_head(response.headers_mut(), id, &token);
         if !node.store_reaches(id) {

@@ -11,6 +11,7 @@ mod meter;
 #[cfg(feature = "metrics")]
 mod metric;
 mod names;
+pub(crate) mod spans;
 mod table;
 #[cfg(not(feature = "metrics"))]
 #[path = "telemetry/unmetered.rs"]

@@ -13,17 +13,19 @@ impl Node {
             return;
         }
         let (tending, mut health) = (Tending(Arc::downgrade(self)), self.health.clone());
-        let mut was_ever_up = health.borrow().up;
+        let mut was_up = health.borrow().up;
+        let mut was_ever_up = was_up;
         drop(runtime.spawn(async move {
             while health.changed().await.is_ok() {
                 let Some(node) = Weak::upgrade(&tending.0) else { return };
                 let up = health.borrow_and_update().up;
                 node.show_store(up);
-                // One that is found at last, and that no stream has missed, is no news.
-                if was_ever_up || !up || !node.streams().recorded.is_empty() {
+                // One that is found at last, and that no stream has missed, is no news. Nor is one that was away for so
+                // short a time that nobody has seen it.
+                if up != was_up && (was_ever_up || !up || !node.streams().recorded.is_empty()) {
                     node.telemetry.store_health(up);
                 }
-                was_ever_up |= up;
+                (was_up, was_ever_up) = (up, was_ever_up || up);
                 if up {
                     let logs: Vec<_> = node.streams().recorded.values().cloned().collect();
                     logs.iter().for_each(|log| log.kick());

@@ -22,6 +22,7 @@ mod pack;
 mod page;
 #[cfg(feature = "redis")]
 mod redis;
+mod traced;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use codec::fuzz as fuzz_codec;
@@ -35,6 +36,7 @@ pub use memory::MemoryStore;
 pub use name::{Expect, NAME_MAX_BYTES, Name};
 #[cfg(feature = "redis")]
 pub use redis::{RedisConfig, RedisStore};
+pub(crate) use traced::Traced;
 
 use crate::{EndStatus, NodeId, RequestId, Step};
 use bytes::Bytes;

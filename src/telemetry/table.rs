@@ -146,7 +146,7 @@ table! {
     BufferedBytes: Gauge "tower_resume_buffered_bytes",
         "Bytes of memory held for streams, against the node's limit.";
     Unacknowledged: Gauge "tower_resume_unacknowledged_events" by store &[],
-        "Events of streams that run here that the store has not acknowledged.";
+        "Events that this node has taken in and its store has not acknowledged.";
     StoreDown: Gauge "tower_resume_store_down" by store &[],
         "Layers of this process whose store cannot be reached: 0 is healthy.";
     MaxStreams: Gauge "tower_resume_max_streams",

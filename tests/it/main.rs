@@ -63,6 +63,7 @@ mod properties;
 mod readers;
 mod set_back;
 mod snapshot;
+mod spans;
 mod stored;
 mod stored_outage;
 mod stored_properties;
