@@ -7,5 +7,5 @@ export const EXAMPLES = [
   ["Expand or focus", "Should we expand into the German market or focus on our core market? We can invest £250k, and expect the first revenue after 9 months. The goal is growth that lasts."],
   ["Migrate or stay", "Should we migrate to AWS or stay on our own servers? The move would cost £60k, running costs are £9k a month, and load grows by 40% a year. Success means no outage that customers notice."],
   ["Technical debt", "Should we refactor the checkout code first, or ship new features first? Test coverage is 35%, the team is 5 people, and incidents cost us 2 days a month. The goal is a product that can still change next year."],
-  ["Anything else", "Should we plant an orchard behind the school, or leave the meadow as it is? It would take 3 years and cost £4,000. The goal is that the children learn where food comes from."],
+  ["Other", "Should we plant an orchard behind the school, or leave the meadow as it is? It would take 3 years and cost £4,000. The goal is that the children learn where food comes from."],
 ];

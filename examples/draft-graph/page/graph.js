@@ -196,16 +196,15 @@ export function legend(kinds) {
   };
   const list = document.createElement("ul");
   for (const [name, kind] of Object.entries(kinds)) {
-    const svg = draw("svg", { class: `node ${name}`, viewBox: "-1 -1 40 24", width: 40, height: 24, "aria-hidden": "true" });
-    svg.append(draw("path", { class: "shape", d: small(kind) }), draw("path", { class: "icon", d: kind.sign, transform: "translate(13 5)" }));
+    const svg = draw("svg", { class: `node ${name}`, viewBox: "-1 -1 34 22", width: 34, height: 22, "aria-hidden": "true" });
+    svg.append(draw("path", { class: "shape", d: small(kind) }), draw("path", { class: "icon", d: kind.sign, transform: "translate(10 4)" }));
     list.append(item(kind.word, svg));
   }
   for (const [word, edge] of [
     ["raises", { effect_direction: "positive", strength_mean: 0.6 }],
     ["lowers", { effect_direction: "negative", strength_mean: -0.6 }],
   ]) {
-    const svg = draw("svg", { class: `edge ${edgeClass(edge)}`, viewBox: "0 0 16 40", width: 40, height: 24, "aria-hidden": "true" });
-    svg.setAttribute("viewBox", "0 0 40 24");
+    const svg = draw("svg", { class: `edge ${edgeClass(edge)}`, viewBox: "3 2 36 20", width: 36, height: 20, "aria-hidden": "true" });
     const group = draw("g", { transform: "rotate(-90 20 12) translate(8 -8)" });
     group.append(draw("path", { class: "line", d: "M12 2V30" }), head(edge, { x: 12, y: 39 }));
     svg.append(group, ...mark(edge, { x: 14, y: 12 }));
@@ -214,4 +213,4 @@ export function legend(kinds) {
   return list;
 }
 
-const small = (kind) => kind.outline(38, 22, 7);
+const small = (kind) => kind.outline(32, 20, 6);

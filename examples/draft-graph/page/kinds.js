@@ -37,7 +37,8 @@ export function sizeOf(node) {
   const one = (value) => {
     const number = value.toLocaleString("en", { maximumFractionDigits: 2 });
     const unit = data.unit ?? "";
-    if (["£", "$", "€"].includes(unit)) return `${unit}${number}`;
+    // `£`, and `£/year`.
+    if (/^[£$€]/u.test(unit)) return `${unit[0]}${number}${unit.slice(1)}`;
     if (unit === "%") return `${number}%`;
     return unit ? `${number} ${unit}` : number;
   };

@@ -134,7 +134,7 @@ at("form").addEventListener("submit", (event) => {
   start();
 });
 at("again").addEventListener("click", () => {
-  if (brief.value.trim() === "") brief.value = draft.brief ?? "";
+  brief.value = draft.brief;
   start();
 });
 at("reload").addEventListener("click", () => location.reload());

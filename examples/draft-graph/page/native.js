@@ -102,7 +102,7 @@ export class NativeStream {
     const code = { 401: "unauthorized", 410: "gone", 426: "gone" }[told?.status];
     if (code) {
       this.#over = true;
-      this.#hands.failed({ code, detail: told.code, needsNewStart: true });
+      this.#hands.failed({ code, status: told.status, detail: told.code, needsNewStart: true });
       return;
     }
     // Nothing answers, or it is busy, or it knows the stream well: come back, later each time.

@@ -1,7 +1,9 @@
 // One mark for each seq: how it came, or that it did not.
 
-/** Most marks that are drawn. Beyond that the page counts, and says so. */
+/** Most marks that are drawn; what comes after them is counted, and logged. */
 const MOST = 600;
+/** From so many on they stand side by side, without a space. */
+const DENSE = 100;
 
 export class Ribbon {
   #bar;
@@ -18,7 +20,9 @@ export class Ribbon {
 
   /** How many marks there are going to be, as far as is known: they share the width. */
   expect(count) {
-    this.#bar.style.setProperty("--of", Math.max(count, this.#marks.length, 1));
+    const marks = Math.min(MOST, Math.max(count, this.#marks.length, 1));
+    this.#bar.style.setProperty("--of", marks);
+    this.#bar.classList.toggle("dense", marks > DENSE);
   }
 
   /** `how`: `live`, `replayed`, `lost` or `twice`. */

@@ -225,7 +225,9 @@ export class Viewer {
   #failed(failure) {
     this.#state = "failed";
     this.#showState();
-    this.#parts.log.add("failed", failure.text ?? failure.code);
+    const why = [failure.code, failure.status, failure.detail].filter(Boolean).join(", ");
+    this.#parts.log.add("failed", `The stream cannot be had any more: ${why}`);
+    this.#parts.say("The stream cannot be had any more.");
     this.onOver({ failure });
   }
 
