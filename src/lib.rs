@@ -152,6 +152,7 @@ pub use token::{KeyError, Keys};
 mod pages {
     #[doc = include_str!("../README.md")]
     struct Readme;
+    #[cfg(feature = "client")]
     #[doc = include_str!("../docs/clients.md")]
     struct Clients;
     #[doc = include_str!("../docs/configuration.md")]

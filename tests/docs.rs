@@ -6,15 +6,20 @@ use std::{collections::BTreeSet, time::Duration};
 use tower_resume::{self as t, Idempotency, Keys, store::MemoryStore};
 
 const PAGE: &str = include_str!("../docs/configuration.md");
+const CLIENTS: &str = include_str!("../docs/clients.md");
+
+fn rows(heading: &str) -> Vec<Vec<String>> {
+    rows_of(PAGE, heading)
+}
 
 /// The rows of the tables below this heading, up to the next one of its rank: their cells, without the code marks.
-fn rows(heading: &str) -> Vec<Vec<String>> {
+fn rows_of(page: &str, heading: &str) -> Vec<Vec<String>> {
     let rank = heading.chars().take_while(|char| *char == '#').count();
     let ends = |line: &&str| {
         let of = line.chars().take_while(|char| *char == '#').count();
         of == 0 || of > rank || !line[of..].starts_with(' ')
     };
-    let below = PAGE.lines().skip_while(|line| *line != heading).skip(1);
+    let below = page.lines().skip_while(|line| *line != heading).skip(1);
     let cells = below.take_while(ends).filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     let rows = cells.map(|line| line.split(" | ").map(|cell| cell.replace('`', "").trim().to_owned()).collect());
     let rows: Vec<Vec<String>> = rows.collect();
@@ -93,7 +98,8 @@ fn every_variable_has_its_row_and_every_row_its_variable() {
     assert_eq!(first_column("## Environment"), read);
 
     let example = first_column("## The example's own");
-    let read = variables(include_str!("../examples/draft-graph/main.rs"));
+    let mut read = variables(include_str!("../examples/draft-graph/main.rs"));
+    read.extend(variables(include_str!("../examples/draft-graph/metrics.rs")));
     assert!(read.contains("PORT"), "{read:?}");
     assert!(read.is_subset(&example), "{read:?} are read, and {example:?} are on the page");
 }
@@ -105,6 +111,67 @@ fn every_feature_has_its_row() {
     let names = section.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.to_owned());
     let names: BTreeSet<_> = names.filter(|name| name != "default" && !name.starts_with('#')).collect();
     assert_eq!(first_column("## Features"), names);
+}
+
+#[test]
+fn every_option_of_the_clients_has_its_row() {
+    let rows = rows_of(CLIENTS, "### Their options");
+    let column = |at: usize| {
+        let names = rows.iter().flat_map(|row| row[at].split(", ").map(|name| name.replace(" (a function)", "")));
+        names.map(|name| name.trim_start_matches("retry.").to_owned()).collect::<BTreeSet<_>>()
+    };
+    let rust = setters(include_str!("../src/client/request.rs"), " Request {");
+    let said_by_the_request = ["json", "body", "header", "headers", "send"].map(str::to_owned);
+    let rust: BTreeSet<_> = rust.into_iter().filter(|name| !said_by_the_request.contains(name)).collect();
+    assert_eq!(column(3), rust);
+    let types = include_str!("../examples/clients/js/resumable.d.ts");
+    for name in column(1) {
+        assert!(types.contains(&format!("  {name}?: ")), "{name} is no option of the JavaScript client");
+    }
+    let python = include_str!("../examples/clients/python/README.md");
+    for name in column(2) {
+        assert!(python.contains(&format!("`{name}`")), "{name} is no option of the Python client");
+    }
+}
+
+#[cfg(feature = "client")]
+#[test]
+fn the_clients_defaults_are_the_codes() {
+    let default = |name: &str| {
+        let row = rows_of(CLIENTS, "### Their options").into_iter().find(|row| row[3] == name);
+        row.unwrap_or_else(|| panic!("{name} is missing"))[4].clone()
+    };
+    assert_eq!(default("idle_timeout"), time(t::client::DEFAULT_IDLE_TIMEOUT));
+    assert_eq!(default("retry_base"), time(t::client::DEFAULT_RETRY_BASE));
+    assert_eq!(default("retry_max"), time(t::client::DEFAULT_RETRY_MAX));
+    assert_eq!(default("max_event_bytes"), bytes(t::client::DEFAULT_MAX_EVENT_BYTES));
+}
+
+/// What a page names of metrics and events has to be there, or a reader looks for it in vain.
+#[cfg(feature = "metrics")]
+#[test]
+fn every_metric_and_event_that_a_page_names_exists() {
+    let known: BTreeSet<_> = t::telemetry::METRICS.iter().map(|metric| metric.name).collect();
+    let operations = include_str!("../docs/operations.md");
+    let mut seen = 0;
+    for page in [operations, include_str!("../docs/troubleshooting.md"), include_str!("../docs/migration.md")] {
+        let words = page.split(|char: char| !(char.is_ascii_lowercase() || char == '_'));
+        // One that ends in `_` stands for all that begin so.
+        for word in words.filter(|word| word.starts_with("tower_resume_")) {
+            let is_there =
+                known.contains(word) || word.ends_with('_') && known.iter().any(|name| name.starts_with(word));
+            assert!(is_there, "there is no metric {word}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "{seen}: the pages are not read right");
+
+    let names: BTreeSet<_> = t::telemetry::Name::ALL.map(t::telemetry::Name::as_str).into();
+    let listed =
+        operations.split("the field `event` has the same names.").nth(1).unwrap().split("\n\n").next().unwrap();
+    for name in listed.split('`').skip(1).step_by(2).filter(|name| name.contains('_') && *name != "request_id") {
+        assert!(names.contains(name), "there is no event {name}");
+    }
 }
 
 fn time(time: Duration) -> String {
