@@ -22,6 +22,25 @@
 //! # }
 //! ```
 //!
+//! # Where to find what
+//!
+//! | for | look at |
+//! | --- | --- |
+//! | the layer and all its settings | [`ResumeLayer`], [`ResumeLayer::from_env`]; `docs/configuration.md` |
+//! | where streams are kept | [`store`]: memory, Redis, or a store of your own |
+//! | secrets, and who may read | [`Keys`], [`Principal`], [`Authorization`]; `docs/security.md` |
+//! | a path of its own for resumes | [`ResumeEndpoint`] |
+//! | starting once, finding a stream by name, stopping it | [`Idempotency`], [`StreamName`], [`Attach`], [`CancelStream`] |
+//! | what your events are, and what stands in for those that are gone | [`Classify`], [`SnapshotFold`], [`Eviction`] |
+//! | what a client may lose when a node is killed | [`Durability`]; `docs/guarantees.md` |
+//! | deploys | [`ResumeLayer::drain`]; `docs/operations.md` |
+//! | logs and metrics | [`telemetry`]; `docs/operations.md` |
+//! | CORS | [`header`] |
+//! | clients: browsers, `curl`, JavaScript, Python, Rust | `docs/clients.md`; [`client`], with that feature |
+//!
+//! The pages in `docs/` come with the crate. Begin with `docs/getting-started.md`; what a client sees, to the letter, is
+//! `docs/protocol.md`; when it does not work, `docs/troubleshooting.md`.
+//!
 //! # How it works
 //!
 //! ```text
