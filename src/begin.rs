@@ -64,10 +64,10 @@ where
     match verdict(&head) {
         Verdict::Pass => return Response::from_parts(head, ResumeBody::passed(body)),
         Verdict::PassEncoded => {
-            node.telemetry.encoded();
+            node.order.encoded();
             return Response::from_parts(head, ResumeBody::passed(body));
         }
-        Verdict::Record => node.order.recorded(&head.headers),
+        Verdict::Record => node.order.recorded(fresh.version, &head.headers),
     }
     let Some(keys) = &node.keys else {
         return degraded(node, head, body, "no-secret");

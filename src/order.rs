@@ -1,7 +1,8 @@
-//! Wrong orders of layers, as far as they can be seen from here. Each is told once, with the right one.
+//! Wrong orders of layers, and a proxy that is set wrong, as far as they can be seen from here. Each is told once, with what
+//! is right.
 
 use http::{
-    HeaderMap, Method,
+    HeaderMap, Method, Version,
     header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD},
     request,
 };
@@ -19,7 +20,9 @@ const CAUSES_MAX: usize = 8;
 /// What one layer has told already.
 #[derive(Debug, Default)]
 pub(crate) struct Order {
+    encoded: AtomicBool,
     cors: AtomicBool,
+    http10: AtomicBool,
     preflight: AtomicBool,
     timeout: AtomicBool,
 }
@@ -33,8 +36,24 @@ macro_rules! once {
 }
 
 impl Order {
-    /// The head of a handler's stream, as it came.
-    pub(crate) fn recorded(&self, headers: &HeaderMap) {
+    /// An encoded event stream passes unrecorded.
+    pub(crate) fn encoded(&self) {
+        once!(
+            self.encoded,
+            "an event stream with a Content-Encoding passes unrecorded: put the compression layer outside of \
+             ResumeLayer (in axum, add it after)"
+        );
+    }
+
+    /// The head of a handler's stream, as it came, and the version of HTTP that it was asked for by.
+    pub(crate) fn recorded(&self, version: Version, headers: &HeaderMap) {
+        if version == Version::HTTP_10 {
+            once!(
+                self.http10,
+                "an event stream was asked for over HTTP/1.0, where a response that is cut looks like one that is over. \
+                 If that was a proxy, have it speak HTTP/1.1 to this server (nginx: proxy_http_version 1.1)"
+            );
+        }
         if headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
             once!(
                 self.cors,

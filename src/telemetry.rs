@@ -34,10 +34,7 @@ use crate::{
     store::{StoreError, StoreErrorKind},
 };
 use meter::Meter;
-use std::{
-    error::Error,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::error::Error;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -55,12 +52,11 @@ macro_rules! report {
 pub(crate) struct Telemetry {
     meter: Meter,
     store: &'static str,
-    warned_encoded: AtomicBool,
 }
 
 impl Telemetry {
     pub(crate) fn new(store: &'static str) -> Self {
-        Self { meter: Meter::new(store), store, warned_encoded: AtomicBool::new(false) }
+        Self { meter: Meter::new(store), store }
     }
 
     /// A share of a gauge, 0 for now.
@@ -266,17 +262,6 @@ impl Telemetry {
     pub(crate) fn attached(&self, request_id: RequestId) {
         report!(debug, Attached, %request_id);
         self.meter.count(Id::Attached, 1);
-    }
-
-    /// An encoded event stream passes unrecorded; said once.
-    pub(crate) fn encoded(&self) {
-        if !self.warned_encoded.swap(true, Ordering::Relaxed) {
-            warn!(
-                target: "tower_resume",
-                "an event stream with a Content-Encoding passes unrecorded: put the compression layer outside of \
-                 ResumeLayer (in axum, add it after)"
-            );
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::common::{Handler, Logs, call, get_stream, layer};
 use axum::{Router, body::Body, response::Response, routing::get};
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, Version};
 use std::{error::Error, fmt, io};
 use tracing::Level;
 
@@ -78,5 +78,19 @@ async fn a_body_timeout_inside_is_told_once_and_other_failures_are_not_taken_for
             assert_eq!(reply.phase("end").await["status"], "error");
         }
         assert_eq!(orders(&logs).len(), told, "{:?}", logs.all());
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_speaks_http_1_0_is_told_once() {
+    let (handler, logs) = (Handler::new(), Logs::new());
+    let app = handler.router().layer(layer());
+    for (version, told) in [(Version::HTTP_11, 0), (Version::HTTP_2, 0), (Version::HTTP_10, 1), (Version::HTTP_10, 1)] {
+        let mut request = get_stream();
+        *request.version_mut() = version;
+        call(app.clone(), request).await.phase("open").await;
+        let warnings = logs.of(Level::WARN);
+        assert_eq!(warnings.iter().filter(|line| line.contains("proxy_http_version 1.1")).count(), told, "{version:?}");
+        assert_eq!(warnings.len(), told, "{warnings:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! A response that is cut arrives cut, and one that is over arrives over; both sides of the proxy, both versions of HTTP.
 
 use crate::{
-    common::{Ended, Handler, Nodes, Request, Run, Server, layer, sharing},
+    common::{Ended, Handler, Logs, Nodes, Request, Run, Server, layer, sharing},
     passing::{Behind, resumes},
     proxy::{Kind, Proxy},
 };
@@ -61,4 +61,20 @@ async fn what_the_layer_cuts_short_arrives_cut(kind: Kind) {
         assert_eq!(reply.phase("wait").await["reason"], "too_many_readers");
         assert_eq!(reply.rest().await, (vec![], Ended::Abrupt));
     }
+}
+
+/// What `proxy_http_version` is there for.
+#[tokio::test]
+async fn without_http_1_1_to_its_nodes_nginx_makes_a_cut_look_like_an_end_and_the_layer_warns_of_it() {
+    let (handler, layer, logs) = (Handler::new(), layer(), Logs::new());
+    let deadline = ResponseBodyDeadlineLayer::new(Duration::from_secs(1));
+    let server = Server::start(handler.router().layer(layer).layer(deadline)).await;
+    let default = ["proxy_http_version 1.1;", ""];
+    let Some(proxy) = Proxy::before(Kind::Nginx, &[server.addr], &[default]).await else { return };
+    let mut run = Run::of(&handler, Request::get(proxy.addr, "/stream")).await;
+    run.count(2).await;
+    assert_eq!(run.first().rest().await, (vec![], Ended::Clean));
+    let warnings = logs.of(tracing::Level::WARN);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("proxy_http_version 1.1"), "{warnings:?}");
 }
