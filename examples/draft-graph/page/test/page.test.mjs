@@ -55,6 +55,20 @@ describe("the page", { concurrency: 5 }, () => {
     assert.ok(rest.length > 0);
   });
 
+  test("DRAFT_PAGE=false turns the page off, and what only the page has use for", async () => {
+    const bare = await Server.start({ DRAFT_PAGE: "false" });
+    try {
+      for (const [method, path] of [["GET", "/"], ["GET", "/resumable.js"], ["POST", "/page/cut?viewer=x"]]) {
+        assert.equal((await fetch(bare.base + path, { method })).status, 404, path);
+      }
+      assert.equal((await fetch(`${bare.base}/healthz`)).status, 200);
+      assert.doesNotMatch(bare.said, /in a browser/);
+    } finally {
+      await bare.stop();
+    }
+    await assert.rejects(Server.start({ DRAFT_PAGE: "perhaps" }), /has not started/);
+  });
+
   for (const client of ["native", "js"]) {
     test(`${client}: a draft is drawn to its end`, () =>
       on({}, async (demo) => {
