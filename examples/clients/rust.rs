@@ -52,6 +52,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     if let Some(folder) = std::env::var_os("STREAM_PLACE") {
         request = request.storage(FileStorage::new(folder));
     }
+    // A server that is not there is worth an answer to whoever sits in front of this.
+    let request = request.max_attempts(8);
     let mut stream = request
         .on_state(|state| {
             if state == State::Waiting {

@@ -43,7 +43,7 @@ impl Service {
     }
 
     fn post(&self) -> Request {
-        Client::new().post(self.url("/stream")).retry_base(MILLI).body("{}")
+        Client::new().post(self.url("/stream")).retry_max(MILLI).body("{}")
     }
 
     /// A stream with one event, which was taken.
@@ -243,7 +243,7 @@ async fn whoever_was_let_in_reads_and_cannot_cancel() {
     let app = handler.router().route("/attach", attach).layer(layer);
     let service = Service { server: Server::start(app).await, handler };
     let (stream, told_to) = service.begun(service.post()).await;
-    let mut guest = Client::new().get(service.url("/attach")).retry_base(MILLI).send();
+    let mut guest = Client::new().get(service.url("/attach")).retry_max(MILLI).send();
     assert_eq!(seq(guest.next().await), 1);
     assert_eq!(guest.request_id(), stream.request_id());
     let error = guest.cancel().await.unwrap_err();
@@ -282,7 +282,7 @@ async fn nobody_there_is_said_so() {
     let gone = Server::start(Router::new()).await;
     let url = format!("http://{}/", gone.addr);
     drop(gone);
-    let mut stream = Client::new().get(&url).retry_base(MILLI).max_attempts(3).send();
+    let mut stream = Client::new().get(&url).retry_max(MILLI).max_attempts(3).send();
     let error = failed(&mut stream).await;
     assert_eq!(error.kind(), ErrorKind::GaveUp);
     let mut stream = Client::new().post(&url).send();
