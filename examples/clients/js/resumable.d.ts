@@ -246,10 +246,7 @@ export class ResumableEventSource extends EventTarget {
   readonly withCredentials: boolean;
   readonly readyState: 0 | 1 | 2;
   /** The stream behind it: state, token, seq, stats, disconnect, cancel. */
-  readonly stream: Pick<
-    ResumableStream,
-    "state" | "token" | "seq" | "requestId" | "stats" | "disconnect" | "cancel"
-  >;
+  readonly stream: Pick<ResumableStream, "state" | "token" | "seq" | "requestId" | "stats" | "disconnect" | "cancel">;
   onopen: ((event: Event) => unknown) | null;
   onmessage: ((event: ResumableMessageEvent) => unknown) | null;
   onerror: ((event: ResumableErrorEvent) => unknown) | null;

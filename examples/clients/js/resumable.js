@@ -256,7 +256,7 @@ class ResumableStream {
 
   async #read(connection, response, ask) {
     const token = response.headers.get("x-resume-token");
-    if (token) this.#cursor.bear(token, ask.resumes ? this.#cursor.delivered : 0);
+    if (token) this.#cursor.bear(token, null);
     this.#cursor.requestId = response.headers.get("x-resume-stream") ?? this.#cursor.requestId;
     this.#strays = 0;
     this.#snapshot = null;
@@ -270,9 +270,11 @@ class ResumableStream {
       reason = await this.#readBlocks(connection, parser, ask);
     } catch (error) {
       if (error instanceof ResumableError) throw error;
-      reason = connection.why ?? "cut";
+      reason = "cut";
     }
     if (reason === OVER) return OVER;
+    reason = connection.why ?? (ask.waits ? "wait" : reason);
+    this.#pace.told(parser.retry);
     this.#pace.lost = true;
     return { reason, opened: true, checked: connection.checked, degraded: response.headers.get("x-resume-degraded") };
   }
@@ -280,20 +282,18 @@ class ResumableStream {
   async #readBlocks(connection, parser, ask) {
     for (;;) {
       const bytes = await connection.read();
-      if (!bytes) return connection.why ?? "eof";
+      if (!bytes) return "eof";
       for (const block of parser.push(bytes)) {
-        const reason = this.#receive(block, ask);
-        if (reason) return reason;
+        if (this.#receive(block, ask) === OVER) return OVER;
         await this.#queue.room();
-        if (connection.why) return connection.why;
+        if (connection.why) return "cut";
       }
-      this.#pace.told(parser.retry);
     }
   }
 
   // ---- what arrives
 
-  /** Takes a block of the stream; says why to read no further, if so. */
+  /** Takes a block of the stream; OVER where it is the last. */
   #receive(block, ask) {
     const cursor = this.#cursor;
     const { control } = block;
@@ -331,11 +331,13 @@ class ResumableStream {
     if (phase === "open") cursor.begin();
     if (phase === "replay") hole = cursor.replay(control.from, ask.resumes);
     if (phase === "live" || phase === "token" || phase === "end") cursor.settle();
+    // The server cuts this connection by itself.
+    if (phase === "wait") ask.waits = true;
     if (phase === "gap") hole = cursor.gap(control.from, control.to);
     if (phase === "snapshot") this.#snapshot = { seq: control.seq, status: control.status };
     if (typeof control.request_id === "string") cursor.requestId = control.request_id;
-    if (typeof control.token === "string") cursor.bear(control.token, cursor.position, control.expires_at);
-    else this.#took(block.id);
+    if (typeof control.token === "string") cursor.bear(control.token, null, control.expires_at);
+    this.#took(block.id);
     if (hole) {
       this.#stats.missed += hole.to - hole.from + 1;
       this.#progress({ type: "gap", ...hole, reason: phase === "gap" ? String(control.reason) : "lost" }, 0);
@@ -347,7 +349,7 @@ class ResumableStream {
     }
     const isShown = this.#settings.control && phase !== "gap" && phase !== "snapshot";
     this.#hand(isShown ? { ...members, type: phase } : null, 0);
-    return phase === "wait" ? "wait" : undefined;
+    return undefined;
   }
 
   /** An id is the newest token, unless it is the application's own. */
@@ -1035,8 +1037,8 @@ function controlOf(text) {
 
 class Cursor {
   token = null;
-  /** The seq at which the token was given. */
-  #tokenSeq = 0;
+  /** The seq that an `id` has brought the token at; null where it came otherwise, as it does where there are no ids. */
+  #tokenSeq = null;
   requestId = null;
   lastEventId = "";
   /** When the token is past its time, by the server's clock; and how long before that it was given, by this one. */
@@ -1321,10 +1323,10 @@ function memoOf(text) {
   if (typeof text !== "string") return null;
   try {
     const { token, tokenSeq, seq, requestId, expiresAt } = JSON.parse(text);
-    if (typeof token !== "string" || !TOKEN.test(token) || !isSeq(tokenSeq) || !isSeq(seq)) return null;
+    if (typeof token !== "string" || !TOKEN.test(token) || !isSeq(seq)) return null;
     return {
       token,
-      tokenSeq,
+      tokenSeq: isSeq(tokenSeq) ? tokenSeq : null,
       seq,
       requestId: typeof requestId === "string" ? requestId : null,
       expiresAt: isSeq(expiresAt) ? expiresAt : null,

@@ -145,12 +145,13 @@ pub(crate) fn head(status: StatusCode, headers: &HeaderMap, length: Option<usize
     head.into_bytes()
 }
 
-/// What a browser asks before it sends a request with headers of ours.
+/// What a browser asks before it sends a request with headers of ours. The connection ends with it: a browser sends a
+/// request again by itself, a `POST` too, where a connection that it has used before breaks without an answer.
 pub(crate) fn preflight(asked: &Exchange) -> Vec<u8> {
     let headers = asked.header("access-control-request-headers").unwrap_or("*");
     format!(
         "HTTP/1.1 204 No Content\r\naccess-control-allow-origin: *\r\naccess-control-allow-methods: GET, POST, DELETE\r\n\
-         access-control-allow-headers: {headers}\r\naccess-control-max-age: 600\r\n\r\n"
+         access-control-allow-headers: {headers}\r\naccess-control-max-age: 600\r\nconnection: close\r\n\r\n"
     )
     .into_bytes()
 }

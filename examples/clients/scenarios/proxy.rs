@@ -67,7 +67,8 @@ impl Proxy {
             }
             if exchange.method == Method::OPTIONS {
                 connection.io.write_all(&http1::preflight(&exchange)).await?;
-                continue;
+                connection.close().await;
+                return Ok(());
             }
             let index = self.note(&exchange);
             let fate = self.fate(&exchange, index);

@@ -2,7 +2,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { resumable } from "../resumable.js";
-import { collect, control, end, event, follow, open, problem, replay, server, settle, streamed, URL_ } from "./helpers.js";
+import {
+  collect,
+  control,
+  end,
+  event,
+  follow,
+  open,
+  problem,
+  replay,
+  server,
+  settle,
+  streamed,
+  URL_,
+} from "./helpers.js";
 
 const T0 = Date.UTC(2026, 0, 1);
 
@@ -52,7 +65,14 @@ test("half of the chance is half of the span, and none of it is next to no wait"
 });
 
 test("an event makes it begin again; control events and what came before do not", async (t) => {
-  const { after } = world(t, MOST, [lost(), down, down, () => streamed([replay(1)]), () => streamed([replay(1), event(2)]), down]);
+  const { after } = world(t, MOST, [
+    lost(),
+    down,
+    down,
+    () => streamed([replay(1)]),
+    () => streamed([replay(1), event(2)]),
+    down,
+  ]);
   assert.equal(await after(0), 1);
   assert.equal(await after(1000), 2);
   assert.equal(await after(2000), 3);
@@ -89,7 +109,11 @@ test("a `retry:` of 0 makes no client come back without a pause for ever, and a 
 test("Retry-After is the least, in seconds and as a date", async (t) => {
   const date = new Date(T0 + 7000).toUTCString();
   const far = { date: new Date(T0 + 3_600_000).toUTCString(), "retry-after": new Date(T0 + 3_605_000).toUTCString() };
-  for (const [headers, ms] of [[{ "retry-after": "7" }, 7000], [{ "retry-after": date }, 7000], [far, 5000]]) {
+  for (const [headers, ms] of [
+    [{ "retry-after": "7" }, 7000],
+    [{ "retry-after": date }, 7000],
+    [far, 5000],
+  ]) {
     const { after, stream } = world(t, 0, [problem(503, "store_unavailable", headers), lost]);
     assert.equal(await after(0), 1);
     assert.equal(stream.state, "waiting");
@@ -152,7 +176,10 @@ test("every token is good for as long as the first, so a long stream does not ag
 });
 
 test("a clock that goes wrong does not keep a client from asking: only a failed attempt makes an old token final", async (t) => {
-  const { after, followed } = world(t, 0, [streamed([open({ expires_at: T0 - 3_600_000 }), event(1)]), streamed([replay(1), end(1)])]);
+  const { after, followed } = world(t, 0, [
+    streamed([open({ expires_at: T0 - 3_600_000 }), event(1)]),
+    streamed([replay(1), end(1)]),
+  ]);
   await after(0);
   await after(1);
   assert.equal(followed.error, null);
@@ -175,7 +202,9 @@ test("silence is a loss after 30 s; a byte of a comment is life", async (t) => {
 });
 
 test("idleTimeout sets it, 0 turns it off", async (t) => {
-  const quick = world(t, 0, [streamed([open()], { hold: true }), () => streamed([replay(0)], { hold: true })], { idleTimeout: 50 });
+  const quick = world(t, 0, [streamed([open()], { hold: true }), () => streamed([replay(0)], { hold: true })], {
+    idleTimeout: 50,
+  });
   assert.equal(await quick.after(49), 1);
   assert.equal(await quick.after(1), 1);
   assert.equal(await quick.after(1), 2);

@@ -23,15 +23,36 @@ function listen(answers, options = {}) {
 test("it opens, says its events as messages, comes back, and ends closed", async () => {
   const { source, said, calls, over } = listen([
     streamed([open(), event(1), `event: tick\ndata: 2\nid: ${tokenAt(2)}\n\n`, new TypeError("terminated")]),
-    streamed([replay(2), control("gap", { from: 3, to: 4, reason: "trimmed" }), control("snapshot", { seq: 4, status: "complete" }), "event: complete\ndata: {}\n\n", end(4)]),
+    streamed([
+      replay(2),
+      control("gap", { from: 3, to: 4, reason: "trimmed" }),
+      control("snapshot", { seq: 4, status: "complete" }),
+      "event: complete\ndata: {}\n\n",
+      end(4),
+    ]),
   ]);
   assert.equal(source.readyState, ResumableEventSource.CONNECTING);
   assert.equal(calls.length, 0, "listeners can be added before anything is sent");
   await over;
-  assert.deepEqual(said.map(([{ type }, state]) => [type, state]), [["open", 1], ["message", 1], ["tick", 1], ["error", 0], ["open", 1], ["gap", 1], ["snapshot", 1], ["end", 2]]);
+  assert.deepEqual(
+    said.map(([{ type }, state]) => [type, state]),
+    [
+      ["open", 1],
+      ["message", 1],
+      ["tick", 1],
+      ["error", 0],
+      ["open", 1],
+      ["gap", 1],
+      ["snapshot", 1],
+      ["end", 2],
+    ],
+  );
   const [, [message], [tick], [error], , [gap], [snapshot], [last]] = said;
   assert.ok(message instanceof MessageEvent && tick instanceof MessageEvent);
-  assert.deepEqual([message.data, message.lastEventId, message.origin, message.seq], ["d1", tokenAt(1), "http://stream.test", 1]);
+  assert.deepEqual(
+    [message.data, message.lastEventId, message.origin, message.seq],
+    ["d1", tokenAt(1), "http://stream.test", 1],
+  );
   assert.deepEqual([tick.data, tick.seq], ["2", 2]);
   assert.deepEqual([error.error, error.fatal, error.reason], [null, false, "cut"]);
   assert.ok(error.message.length > 0);
@@ -45,7 +66,10 @@ test("it opens, says its events as messages, comes back, and ends closed", async
 test("204 is an end without a status", async () => {
   const { source, said, over } = listen([new Response(null, { status: 204 })]);
   await over;
-  assert.deepEqual(said.map(([{ type }]) => type), ["end"]);
+  assert.deepEqual(
+    said.map(([{ type }]) => type),
+    ["end"],
+  );
   assert.equal(said[0][0].status, null);
   assert.equal(source.readyState, 2);
 });
@@ -70,7 +94,10 @@ test("close says nothing more, and closes the stream", async () => {
     assert.equal(source.readyState, 2);
     assert.equal(source.stream.state, "closed");
     const names = said.map(([{ type }]) => type);
-    assert.deepEqual(names, { "at once": [], later: ["open", "message", "message"], "in a listener": ["open", "message"] }[when]);
+    assert.deepEqual(
+      names,
+      { "at once": [], later: ["open", "message", "message"], "in a listener": ["open", "message"] }[when],
+    );
   }
 });
 
@@ -88,13 +115,21 @@ test("handlers are properties: one each, that can be taken away, with the source
   assert.equal(source.onmessage, first);
   assert.equal(source.onerror, null);
   await over;
-  assert.deepEqual(calls, [["first", 1, true], ["second", 2]]);
+  assert.deepEqual(calls, [
+    ["first", 1, true],
+    ["second", 2],
+  ]);
   assert.equal(source.onmessage, null);
 });
 
 test("it takes the options of a stream, and withCredentials", async () => {
   const states = [];
-  const { source, calls, over } = listen([streamed([open(), end(0)])], { method: "POST", body: "{}", withCredentials: true, onState: (state) => states.push(state) });
+  const { source, calls, over } = listen([streamed([open(), end(0)])], {
+    method: "POST",
+    body: "{}",
+    withCredentials: true,
+    onState: (state) => states.push(state),
+  });
   await over;
   assert.equal(calls[0].method, "POST");
   assert.equal(calls[0].init.credentials, "include");
@@ -105,8 +140,17 @@ test("it takes the options of a stream, and withCredentials", async () => {
 
 test("an event of the server's own that is called `end` is a message", async () => {
   const { said, over, source } = listen([streamed([open(), `event: end\ndata: mine\n\n`, end(1)])]);
-  const mine = new Promise((resolve) => source.addEventListener("end", (event) => event instanceof MessageEvent || resolve()));
+  const mine = new Promise((resolve) =>
+    source.addEventListener("end", (event) => event instanceof MessageEvent || resolve()),
+  );
   await over;
   await mine;
-  assert.deepEqual(said.map(([event]) => [event.type, event instanceof MessageEvent]), [["open", false], ["end", true], ["end", false]]);
+  assert.deepEqual(
+    said.map(([event]) => [event.type, event instanceof MessageEvent]),
+    [
+      ["open", false],
+      ["end", true],
+      ["end", false],
+    ],
+  );
 });

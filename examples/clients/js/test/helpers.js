@@ -28,11 +28,25 @@ export function streamed(chunks, { status = 200, headers = {}, hold = false } = 
 export const control = (phase, members = {}, id = null) =>
   `event: resume\ndata: ${JSON.stringify({ phase, ...members })}\n${id ? `id: ${id}\n` : ""}\n`;
 export const open = (members = {}) =>
-  control("open", { token: tokenAt(0), request_id: "the-request", expires_at: Date.now() + 900_000, ...members }, tokenAt(0));
+  control(
+    "open",
+    { token: tokenAt(0), request_id: "the-request", expires_at: Date.now() + 900_000, ...members },
+    tokenAt(0),
+  );
 export const replay = (from, members = {}) =>
   control(
     "replay",
-    { token: tokenAt(from), request_id: "the-request", expires_at: Date.now() + 900_000, mode: "live", from, first: 1, last: 9, status: "running", ...members },
+    {
+      token: tokenAt(from),
+      request_id: "the-request",
+      expires_at: Date.now() + 900_000,
+      mode: "live",
+      from,
+      first: 1,
+      last: 9,
+      status: "running",
+      ...members,
+    },
     tokenAt(from),
   );
 export const event = (seq, data = `d${seq}`) => `data: ${data}\nid: ${tokenAt(seq)}\n\n`;

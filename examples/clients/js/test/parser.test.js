@@ -15,18 +15,64 @@ const NUL = "\0";
 const CASES = [
   ["an event is a data line and a blank one", "data: a\n\n", [["message", "a", ""]]],
   ["several data lines are joined by LF", "data: a\ndata: b\ndata\ndata: c\n\n", [["message", "a\nb\n\nc", ""]]],
-  ["an event has a name for itself only", "event: x\ndata: 1\n\ndata: 2\n\n", [["x", "1", ""], ["message", "2", ""]]],
+  [
+    "an event has a name for itself only",
+    "event: x\ndata: 1\n\ndata: 2\n\n",
+    [
+      ["x", "1", ""],
+      ["message", "2", ""],
+    ],
+  ],
   ["the last name counts", "event: x\nevent: y\ndata: 1\n\n", [["y", "1", ""]]],
   ["an empty name is none", "event: x\nevent\ndata: 1\n\n", [["message", "1", ""]]],
-  ["an id stays until the next one", "id: 1\ndata: a\n\ndata: b\n\nid: 2\ndata: c\n\n", [["message", "a", "1"], ["message", "b", "1"], ["message", "c", "2"]]],
-  ["an empty id takes it back", "id: 1\ndata: a\n\nid\ndata: b\n\n", [["message", "a", "1"], ["message", "b", ""]]],
+  [
+    "an id stays until the next one",
+    "id: 1\ndata: a\n\ndata: b\n\nid: 2\ndata: c\n\n",
+    [
+      ["message", "a", "1"],
+      ["message", "b", "1"],
+      ["message", "c", "2"],
+    ],
+  ],
+  [
+    "an empty id takes it back",
+    "id: 1\ndata: a\n\nid\ndata: b\n\n",
+    [
+      ["message", "a", "1"],
+      ["message", "b", ""],
+    ],
+  ],
   ["an id alone is no event, but counts", "id: 7\n\ndata: a\n\n", [["message", "a", "7"]]],
-  ["an id with NUL is ignored", `id: 1\ndata: a\n\nid: 2${NUL}3\ndata: b\n\n`, [["message", "a", "1"], ["message", "b", "1"]]],
+  [
+    "an id with NUL is ignored",
+    `id: 1\ndata: a\n\nid: 2${NUL}3\ndata: b\n\n`,
+    [
+      ["message", "a", "1"],
+      ["message", "b", "1"],
+    ],
+  ],
   ["NUL elsewhere is a character", `data: a${NUL}b\n\n`, [["message", `a${NUL}b`, ""]]],
   ["no data, no event; and its name is gone", "event: x\n\ndata: 1\n\n", [["message", "1", ""]]],
-  ["empty data is data", "data\n\ndata:\n\ndata: \n\n", [["message", "", ""], ["message", "", ""], ["message", "", ""]]],
+  [
+    "empty data is data",
+    "data\n\ndata:\n\ndata: \n\n",
+    [
+      ["message", "", ""],
+      ["message", "", ""],
+      ["message", "", ""],
+    ],
+  ],
   ["two empty data lines are one LF", "data\ndata\n\n", [["message", "\n", ""]]],
-  ["one space after the colon is left out, one only", "data:a\n\ndata: a\n\ndata:  a\n\ndata:\ta\n\n", [["message", "a", ""], ["message", "a", ""], ["message", " a", ""], ["message", "\ta", ""]]],
+  [
+    "one space after the colon is left out, one only",
+    "data:a\n\ndata: a\n\ndata:  a\n\ndata:\ta\n\n",
+    [
+      ["message", "a", ""],
+      ["message", "a", ""],
+      ["message", " a", ""],
+      ["message", "\ta", ""],
+    ],
+  ],
   ["a space before the colon is part of the name", "data : a\n\ndata: b\n\n", [["message", "b", ""]]],
   ["names of fields are in small letters", "Data: a\nDATA: b\ndata: c\n\n", [["message", "c", ""]]],
   ["unknown fields are passed over", "foo: bar\nbaz\ndata: a\n: x\n\n", [["message", "a", ""]]],
@@ -35,10 +81,28 @@ const CASES = [
   ["blank lines are nothing", "\n\n\r\r\r\n\r\ndata: a\n\n\n\n", [["message", "a", ""]]],
   ["CR ends a line", "data: a\rdata: b\r\r", [["message", "a\nb", ""]]],
   ["CRLF ends one line", "data: a\r\ndata: b\r\n\r\n", [["message", "a\nb", ""]]],
-  ["all line ends, mixed", "data: a\rdata: b\r\ndata: c\n\r\ndata: d\n\r", [["message", "a\nb\nc", ""], ["message", "d", ""]]],
-  ["LF CR is two", "data: a\n\rdata: b\n\n", [["message", "a", ""], ["message", "b", ""]]],
+  [
+    "all line ends, mixed",
+    "data: a\rdata: b\r\ndata: c\n\r\ndata: d\n\r",
+    [
+      ["message", "a\nb\nc", ""],
+      ["message", "d", ""],
+    ],
+  ],
+  [
+    "LF CR is two",
+    "data: a\n\rdata: b\n\n",
+    [
+      ["message", "a", ""],
+      ["message", "b", ""],
+    ],
+  ],
   ["one BOM at the start is removed", "\ufeffdata: a\n\n", [["message", "a", ""]]],
-  ["only one, and only there", "\ufeff\ufeffdata: a\n\ndata: \ufeffb\n\n\ufeffdata: c\n\n", [["message", "\ufeffb", ""]]],
+  [
+    "only one, and only there",
+    "\ufeff\ufeffdata: a\n\ndata: \ufeffb\n\n\ufeffdata: c\n\n",
+    [["message", "\ufeffb", ""]],
+  ],
   ["a BOM may stand alone on its line", "\ufeff\ndata: a\n\n", [["message", "a", ""]]],
   ["a block that is not finished is dropped", "data: a\n\ndata: b\n", [["message", "a", ""]]],
   ["and so is a line", "data: a\n\ndata: b", [["message", "a", ""]]],
@@ -59,7 +123,16 @@ for (const [name, text, expected] of CASES) {
 }
 
 test("bytes that are not UTF-8 become U+FFFD, as the platform's own decoder does it, wherever they are cut", async () => {
-  const bad = [[0xff], [0xc3], [0xe2, 0x82], [0xf0, 0x9f, 0xa6], [0xed, 0xa0, 0x80], [0xc0, 0xaf], [0x80], [0xf4, 0x90, 0x80, 0x80]];
+  const bad = [
+    [0xff],
+    [0xc3],
+    [0xe2, 0x82],
+    [0xf0, 0x9f, 0xa6],
+    [0xed, 0xa0, 0x80],
+    [0xc0, 0xaf],
+    [0x80],
+    [0xf4, 0x90, 0x80, 0x80],
+  ];
   for (const some of bad) {
     const whole = Uint8Array.of(...bytes("data: a"), ...some, ...bytes("b"), ...some, ...bytes("\ndata: c\n\n"));
     const expected = `a${new TextDecoder().decode(Uint8Array.of(...some, 0x62))}${new TextDecoder().decode(Uint8Array.of(...some))}\nc`;
@@ -82,14 +155,36 @@ function random(seed) {
 }
 
 test("made-up streams of 200 pieces mean the same however they are split", async () => {
-  const pieces = ["data", "data: ", "data:x", "event: e", "id: 1", `id: a${NUL}`, "retry: 5", ":", ": c", "é", "🦀", "\ufeff", " ", "\r", "\n", "\r\n", "\n\n", "\r\r", "\r\n\r\n", "\n", "\n"];
+  const pieces = [
+    "data",
+    "data: ",
+    "data:x",
+    "event: e",
+    "id: 1",
+    `id: a${NUL}`,
+    "retry: 5",
+    ":",
+    ": c",
+    "é",
+    "🦀",
+    "\ufeff",
+    " ",
+    "\r",
+    "\n",
+    "\r\n",
+    "\n\n",
+    "\r\r",
+    "\r\n\r\n",
+    "\n",
+    "\n",
+  ];
   for (let seed = 1; seed <= 60; seed += 1) {
     const next = random(seed);
     const whole = bytes(Array.from({ length: 200 }, () => pieces[next(pieces.length)]).join(""));
     const { events } = await parse([whole]);
     for (let round = 0; round < 5; round += 1) {
       const chunks = [];
-      for (let at = 0; at < whole.length; ) {
+      for (let at = 0; at < whole.length;) {
         const length = next(4) === 0 ? 0 : 1 + next(1 + next(40));
         chunks.push(whole.slice(at, at + length));
         at += length;

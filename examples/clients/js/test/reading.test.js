@@ -3,7 +3,21 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
 import { resumable } from "../resumable.js";
-import { collect, control, end, event, follow, open, problem, quick, replay, server, settle, streamed, tokenAt } from "./helpers.js";
+import {
+  collect,
+  control,
+  end,
+  event,
+  follow,
+  open,
+  problem,
+  quick,
+  replay,
+  server,
+  settle,
+  streamed,
+  tokenAt,
+} from "./helpers.js";
 
 test("a consumer that takes nothing is read ahead of by maxBuffered events, whatever their chunks", async () => {
   for (const perChunk of [1, 7, 1000]) {
@@ -50,7 +64,10 @@ test("a consumer that is slow is not taken for a connection that is silent", asy
   t.mock.timers.tick(3_600_000);
   await settle();
   const { seen } = await collect(stream);
-  assert.deepEqual(seen.map(({ type }) => type), ["event", "event", "end"]);
+  assert.deepEqual(
+    seen.map(({ type }) => type),
+    ["event", "event", "end"],
+  );
   assert.equal(calls.length, 1);
 });
 
@@ -58,7 +75,10 @@ test("several takers share a stream, each event goes to one", async () => {
   const { fetch } = server(streamed([open(), event(1), event(2), end(2)]));
   const stream = quick(fetch);
   const all = await Promise.all([stream.next(), stream.next(), stream.next(), stream.next()]);
-  assert.deepEqual(all.map(({ value, done }) => value?.seq ?? done), [1, 2, 2, true]);
+  assert.deepEqual(
+    all.map(({ value, done }) => value?.seq ?? done),
+    [1, 2, 2, true],
+  );
 });
 
 test("`break` leaves: the request is aborted, and the stream is closed", async () => {
@@ -74,19 +94,38 @@ test("`break` leaves: the request is aborted, and the stream is closed", async (
 });
 
 /** What keeps a process alive, but for what was there before. */
-const handles = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout" || name === "TCPSocketWrap").length;
+const handles = () =>
+  process.getActiveResourcesInfo().filter((name) => name === "Timeout" || name === "TCPSocketWrap").length;
 
 /** A client in each of its states, on the way of being left. */
 const STATES = {
   "before the first event is asked for": () => ({ answers: [streamed([])], begin: false }),
   "before the head": () => ({ answers: [() => new Promise(() => {})], state: "connecting" }),
-  "before the head of a resume": () => ({ answers: [streamed([open(), event(1)]), () => new Promise(() => {})], state: "connecting" }),
+  "before the head of a resume": () => ({
+    answers: [streamed([open(), event(1)]), () => new Promise(() => {})],
+    state: "connecting",
+  }),
   "while it waits": () => ({ answers: [problem(503, "x", { "retry-after": "100" })], state: "waiting" }),
   "while it reads": () => ({ answers: [streamed([open(), event(1)], { hold: true })], state: "open" }),
-  "while headers are made": () => ({ answers: [streamed([])], options: { headers: () => new Promise(() => {}) }, state: "connecting" }),
-  "while storage is asked": () => ({ answers: [streamed([])], options: { storage: { get: () => new Promise(() => {}) } }, state: "idle" }),
-  "while an error's body comes": () => ({ answers: [streamed([], { hold: true, status: 500, headers: { "content-type": "application/json" } })], state: "connecting" }),
-  "by a fetch that knows no signal": () => ({ answers: [streamed([open(), event(1)], { hold: true })], state: "open", deaf: true }),
+  "while headers are made": () => ({
+    answers: [streamed([])],
+    options: { headers: () => new Promise(() => {}) },
+    state: "connecting",
+  }),
+  "while storage is asked": () => ({
+    answers: [streamed([])],
+    options: { storage: { get: () => new Promise(() => {}) } },
+    state: "idle",
+  }),
+  "while an error's body comes": () => ({
+    answers: [streamed([], { hold: true, status: 500, headers: { "content-type": "application/json" } })],
+    state: "connecting",
+  }),
+  "by a fetch that knows no signal": () => ({
+    answers: [streamed([open(), event(1)], { hold: true })],
+    state: "open",
+    deaf: true,
+  }),
 };
 
 for (const [when, make] of Object.entries(STATES)) {
@@ -104,7 +143,8 @@ for (const [when, make] of Object.entries(STATES)) {
       const stream = quick(fetch, { signal: aborting.signal, ...options });
       const followed = begin ? follow(stream) : null;
       await settle();
-      if (state === "connecting") for (let turn = 0; stream.state !== "connecting" && turn < 1000; turn += 1) await settle();
+      if (state === "connecting")
+        for (let turn = 0; stream.state !== "connecting" && turn < 1000; turn += 1) await settle();
       if (state) assert.equal(stream.state, state);
       if (way === "close") stream.close();
       if (way === "return") await stream.return();
@@ -151,14 +191,20 @@ test("an answer that comes after the client has left is let go", async () => {
 });
 
 test("disconnect cuts the open connection, and it comes back where it was", async () => {
-  const { fetch, calls } = server(streamed([open(), event(1)], { hold: true }), streamed([replay(1), event(2), end(2)]));
+  const { fetch, calls } = server(
+    streamed([open(), event(1)], { hold: true }),
+    streamed([replay(1), event(2), end(2)]),
+  );
   const states = [];
   const stream = quick(fetch, { method: "POST", onState: (state, { reason }) => states.push([state, reason]) });
   await stream.next();
   stream.disconnect();
   stream.disconnect();
   const { seen } = await collect(stream);
-  assert.deepEqual(seen.map(({ seq }) => seq), [2, 2]);
+  assert.deepEqual(
+    seen.map(({ seq }) => seq),
+    [2, 2],
+  );
   assert.equal(calls.length, 2);
   assert.deepEqual(states[2], ["waiting", "disconnect"]);
 });
@@ -177,9 +223,14 @@ test("disconnect before the head does nothing: whether the start has begun is no
 });
 
 test("what is read on after the end is nothing: the connection is let go", async () => {
-  const { fetch, calls } = server(streamed([open(), end(0), control("open", { token: tokenAt(9) }), event(1)], { hold: true }));
+  const { fetch, calls } = server(
+    streamed([open(), end(0), control("open", { token: tokenAt(9) }), event(1)], { hold: true }),
+  );
   const { seen } = await collect(quick(fetch));
-  assert.deepEqual(seen.map(({ type }) => type), ["end"]);
+  assert.deepEqual(
+    seen.map(({ type }) => type),
+    ["end"],
+  );
   assert.equal(calls[0].init.signal.aborted, true);
 });
 
@@ -200,7 +251,7 @@ test("a real server is held back by a consumer that takes nothing", async (t) =>
   const stream = resumable(`http://127.0.0.1:${http.address().port}/`, { maxBuffered: 4 });
   await stream.next();
   // It has come to rest once nothing more is written for a while.
-  for (let before = -1; before !== written; ) {
+  for (let before = -1; before !== written;) {
     before = written;
     await new Promise((resolve) => setTimeout(resolve, 300));
   }

@@ -2,16 +2,42 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { storageOf } from "../resumable.js";
-import { collect, control, end, event, follow, open, problem, quick, replay, server, settle, streamed, tokenAt } from "./helpers.js";
+import {
+  collect,
+  control,
+  end,
+  event,
+  follow,
+  open,
+  problem,
+  quick,
+  replay,
+  server,
+  settle,
+  streamed,
+  tokenAt,
+} from "./helpers.js";
 
 /** A storage that can be looked into. */
 function memory(entries = {}) {
   const map = new Map(Object.entries(entries));
-  return { map, get: (key) => map.get(key), set: (key, value) => map.set(key, value), remove: (key) => map.delete(key) };
+  return {
+    map,
+    get: (key) => map.get(key),
+    set: (key, value) => map.set(key, value),
+    remove: (key) => map.delete(key),
+  };
 }
 const KEY = "tower-resume POST http://stream.test/draft?key=secret-in-the-query";
 const kept = (storage) => (storage.map.has(KEY) ? JSON.parse(storage.map.get(KEY)) : null);
-const memo = (seq, more = {}) => ({ token: tokenAt(seq), tokenSeq: seq, seq, requestId: "the-request", expiresAt: Date.now() + 60_000, ...more });
+const memo = (seq, more = {}) => ({
+  token: tokenAt(seq),
+  tokenSeq: seq,
+  seq,
+  requestId: "the-request",
+  expiresAt: Date.now() + 60_000,
+  ...more,
+});
 const post = (fetch, options) => quick(fetch, { method: "POST", ...options });
 
 test("the way back is there before the first event, and an event has been seen once the next is asked for", async () => {
@@ -40,7 +66,10 @@ test("a new client resumes behind what has been seen, by GET, and says `open` as
   const { fetch, calls } = server(streamed([replay(1), event(2), event(3), end(3)]));
   const second = post(fetch, { storage, body: "{}" });
   const { seen } = await collect(second);
-  assert.deepEqual(seen.map(({ seq }) => seq), [2, 3, 3]);
+  assert.deepEqual(
+    seen.map(({ seq }) => seq),
+    [2, 3, 3],
+  );
   assert.equal(calls[0].method, "GET");
   assert.equal(calls[0].body, undefined);
   assert.equal(calls[0].headers["x-resume-token"], tokenAt(1));
@@ -50,21 +79,38 @@ test("a new client resumes behind what has been seen, by GET, and says `open` as
 
 test("`from: start` asks for everything again, also after a loss", async () => {
   const storage = memory({ [KEY]: JSON.stringify(memo(5)) });
-  const { fetch, calls } = server(new TypeError("down"), streamed([replay(0), event(1)]), streamed([replay(1), end(1)]));
+  const { fetch, calls } = server(
+    new TypeError("down"),
+    streamed([replay(0), event(1)]),
+    streamed([replay(1), end(1)]),
+  );
   const { seen } = await collect(post(fetch, { storage, from: "start" }));
-  assert.deepEqual(seen.map(({ seq }) => seq), [1, 1]);
-  assert.deepEqual(calls.map(({ headers }) => headers["x-resume-from"]), ["0", "0", undefined]);
+  assert.deepEqual(
+    seen.map(({ seq }) => seq),
+    [1, 1],
+  );
+  assert.deepEqual(
+    calls.map(({ headers }) => headers["x-resume-from"]),
+    ["0", "0", undefined],
+  );
 });
 
 test("a token that no id has renewed is kept with the seq that has been counted", async () => {
   const storage = memory();
   const head = { headers: { "x-resume-token": tokenAt(0) } };
-  const first = post(server(streamed(["data: a\n\ndata: b\n\ndata: c\n\n"], { hold: true, ...head })).fetch, { storage });
+  const first = post(server(streamed(["data: a\n\ndata: b\n\ndata: c\n\n"], { hold: true, ...head })).fetch, {
+    storage,
+  });
   for (let seq = 1; seq <= 3; seq += 1) await first.next();
   await first.return();
-  const { fetch, calls } = server(streamed([control("replay", { from: 2 }), "data: c\n\n", control("end", { status: "complete", seq: 3 })]));
+  const { fetch, calls } = server(
+    streamed([control("replay", { from: 2 }), "data: c\n\n", control("end", { status: "complete", seq: 3 })]),
+  );
   const { seen } = await collect(post(fetch, { storage }));
-  assert.deepEqual(seen.map(({ seq }) => seq), [3, 3]);
+  assert.deepEqual(
+    seen.map(({ seq }) => seq),
+    [3, 3],
+  );
   assert.equal(calls[0].headers["x-resume-from"], "2");
 });
 
@@ -99,7 +145,10 @@ test("what is kept is forgotten at 204, and where a new start is needed; not by 
 
 test("`restart` forgets the old stream, and keeps the new one", async () => {
   const storage = memory({ [KEY]: JSON.stringify(memo(5)) });
-  const { fetch } = server(problem(426), streamed([open({ request_id: "another" }), event(1), event(2)], { hold: true }));
+  const { fetch } = server(
+    problem(426),
+    streamed([open({ request_id: "another" }), event(1), event(2)], { hold: true }),
+  );
   const stream = post(fetch, { storage, restart: true });
   assert.equal((await stream.next()).value.type, "restart");
   assert.equal((await stream.next()).value.seq, 1);
@@ -133,10 +182,12 @@ test("a token that is past its time is not used, nor is what cannot be read", as
 test("a storage may be slow, and may fail: then a reload finds nothing, and that is said once", async (t) => {
   const warn = t.mock.method(console, "warn", () => {});
   const slow = memory();
-  const later = (method) => async (...args) => {
-    await new Promise(setImmediate);
-    return slow[method](...args);
-  };
+  const later =
+    (method) =>
+    async (...args) => {
+      await new Promise(setImmediate);
+      return slow[method](...args);
+    };
   const asynchronous = { get: later("get"), set: later("set"), remove: later("remove") };
   const stream = post(server(streamed([open(), event(1), event(2), end(2)])).fetch, { storage: asynchronous });
   await stream.next();
@@ -148,7 +199,9 @@ test("a storage may be slow, and may fail: then a reload finds nothing, and that
     throw new DOMException("full", "QuotaExceededError");
   };
   const { seen, error } = await collect(
-    post(server(streamed([open(), event(1), end(1)])).fetch, { storage: { get: async () => broken(), set: broken, remove: broken } }),
+    post(server(streamed([open(), event(1), end(1)])).fetch, {
+      storage: { get: async () => broken(), set: broken, remove: broken },
+    }),
   );
   assert.equal(error, null);
   assert.equal(seen.length, 2);
@@ -158,8 +211,15 @@ test("a storage may be slow, and may fail: then a reload finds nothing, and that
 
 test("a Web Storage is one by storageOf, and a key can be given", async () => {
   const map = new Map();
-  const web = { getItem: (key) => map.get(key) ?? null, setItem: (key, value) => map.set(key, String(value)), removeItem: (key) => map.delete(key) };
-  const stream = post(server(streamed([open(), event(1)], { hold: true })).fetch, { storage: storageOf(web), storageKey: "mine" });
+  const web = {
+    getItem: (key) => map.get(key) ?? null,
+    setItem: (key, value) => map.set(key, String(value)),
+    removeItem: (key) => map.delete(key),
+  };
+  const stream = post(server(streamed([open(), event(1)], { hold: true })).fetch, {
+    storage: storageOf(web),
+    storageKey: "mine",
+  });
   await stream.next();
   assert.deepEqual([...map.keys()], ["mine"]);
   stream.close();

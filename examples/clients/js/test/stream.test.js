@@ -3,14 +3,33 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inspect } from "node:util";
 import { resumable, ResumableError } from "../resumable.js";
-import { bytes, collect, control, end, event, open, problem, quick, replay, server, streamed, tokenAt, URL_ } from "./helpers.js";
+import {
+  bytes,
+  collect,
+  control,
+  end,
+  event,
+  open,
+  problem,
+  quick,
+  replay,
+  server,
+  streamed,
+  tokenAt,
+  URL_,
+} from "./helpers.js";
 
 const reset = () => new TypeError("terminated");
 const seqs = (seen) => seen.map((one) => (one.type === "event" ? one.seq : one.type));
 
 test("a stream that is not cut is one request", async () => {
   const { fetch, calls } = server(streamed([open(), event(1), event(2), end(2)]));
-  const stream = quick(fetch, { method: "post", headers: { authorization: "Bearer x" }, body: "{}", credentials: "include" });
+  const stream = quick(fetch, {
+    method: "post",
+    headers: { authorization: "Bearer x" },
+    body: "{}",
+    credentials: "include",
+  });
   assert.equal(stream.state, "idle");
   const { seen, error } = await collect(stream);
   assert.equal(error, null);
@@ -51,7 +70,10 @@ test("a reset, and a clean end before the end, are resumed by GET with the newes
   const { seen } = await collect(stream);
   assert.deepEqual(seqs(seen), [1, 2, 3, 4, "end"]);
   assert.deepEqual(stream.stats, { received: 4, duplicates: 0, reconnects: 2, missed: 0 });
-  for (const [call, token] of [[calls[1], tokenAt(2)], [calls[2], tokenAt(3)]]) {
+  for (const [call, token] of [
+    [calls[1], tokenAt(2)],
+    [calls[2], tokenAt(3)],
+  ]) {
     assert.equal(call.url, "http://stream.test/resume?a=1");
     assert.equal(call.method, "GET");
     assert.equal(call.body, undefined);
@@ -63,7 +85,10 @@ test("a function of headers is asked for every request", async () => {
   const { fetch, calls } = server(streamed([open(), event(1)]), streamed([replay(1), end(1)]));
   let asked = 0;
   await collect(quick(fetch, { headers: async () => [["authorization", `Bearer ${(asked += 1)}`]] }));
-  assert.deepEqual(calls.map(({ headers }) => headers.authorization), ["Bearer 1", "Bearer 2"]);
+  assert.deepEqual(
+    calls.map(({ headers }) => headers.authorization),
+    ["Bearer 1", "Bearer 2"],
+  );
 });
 
 test("one that fails ends a start, and delays a resume", async () => {
@@ -82,7 +107,10 @@ test("one that fails ends a start, and delays a resume", async () => {
 });
 
 test("what comes again is dropped and counted", async () => {
-  const { fetch } = server(streamed([open(), event(1), event(2), event(3)]), streamed([replay(1), event(2), event(3), event(4), end(4)]));
+  const { fetch } = server(
+    streamed([open(), event(1), event(2), event(3)]),
+    streamed([replay(1), event(2), event(3), event(4), end(4)]),
+  );
   const stream = quick(fetch);
   assert.deepEqual(seqs((await collect(stream)).seen), [1, 2, 3, 4, "end"]);
   assert.deepEqual(stream.stats, { received: 4, duplicates: 2, reconnects: 1, missed: 0 });
@@ -95,24 +123,43 @@ test("a token that is behind what was delivered is corrected by X-Resume-From", 
     streamed([replay(3), event(4), end(4)]),
   );
   assert.deepEqual(seqs((await collect(quick(fetch))).seen), [1, 2, 3, 4, "end"]);
-  assert.deepEqual(calls.map(({ headers }) => headers["x-resume-from"]), [undefined, undefined, "3"]);
+  assert.deepEqual(
+    calls.map(({ headers }) => headers["x-resume-from"]),
+    [undefined, undefined, "3"],
+  );
 });
 
 test("without ids, events are counted: the token of the head, and X-Resume-From", async () => {
   const { fetch, calls } = server(
-    streamed(["data: a\n\ndata: b\n\n"], { headers: { "x-resume-token": tokenAt(0), "x-resume-stream": "the-stream" } }),
-    streamed([control("replay", { from: 2, token: tokenAt(2) }), "data: c\n\n", control("end", { status: "complete", seq: 3 })]),
+    streamed(["data: a\n\ndata: b\n\n"], {
+      headers: { "x-resume-token": tokenAt(0), "x-resume-stream": "the-stream" },
+    }),
+    streamed([
+      control("replay", { from: 2, token: tokenAt(2) }),
+      "data: c\n\n",
+      control("end", { status: "complete", seq: 3 }),
+    ]),
   );
   const stream = quick(fetch, { method: "POST" });
   const { seen } = await collect(stream);
-  assert.deepEqual(seen.map((one) => one.data ?? one.type), ["a", "b", "c", "end"]);
+  assert.deepEqual(
+    seen.map((one) => one.data ?? one.type),
+    ["a", "b", "c", "end"],
+  );
   assert.equal(stream.requestId, "the-stream");
   assert.equal(calls[1].headers["x-resume-token"], tokenAt(0));
   assert.equal(calls[1].headers["x-resume-from"], "2");
 });
 
 test("ids of the application are no tokens, whatever they look like", async () => {
-  const ids = ["42", "550e8400-e29b-41d4-a716-446655440000", "x".repeat(80), "r".repeat(39), `r${"!".repeat(80)}`, "r".repeat(151)];
+  const ids = [
+    "42",
+    "550e8400-e29b-41d4-a716-446655440000",
+    "x".repeat(80),
+    "r".repeat(39),
+    `r${"!".repeat(80)}`,
+    "r".repeat(151),
+  ];
   for (const id of ids) {
     const { fetch, calls } = server(streamed([open(), `id: ${id}\ndata: a\n\n`]), streamed([replay(1), end(1)]));
     const { seen } = await collect(quick(fetch));
@@ -135,8 +182,16 @@ test("a block that is no event counts as one: the server counts it, too", async 
 
 test("control events may be comments, of another name too, and whole ones only", async () => {
   const { fetch } = server(
-    streamed([`: going {"phase":"open","token":"${tokenAt(0)}"}\n\n: going on\n\n: going {bad\n\n`, event(1), ': going {"phase":"gap","from":2,"to":3,"reason":"oversize"}\n\n']),
-    streamed([`: going {"phase":"replay","from":3}\n\n`, event(4), ': going {"phase":"end","status":"error","seq":4}\n\n']),
+    streamed([
+      `: going {"phase":"open","token":"${tokenAt(0)}"}\n\n: going on\n\n: going {bad\n\n`,
+      event(1),
+      ': going {"phase":"gap","from":2,"to":3,"reason":"oversize"}\n\n',
+    ]),
+    streamed([
+      `: going {"phase":"replay","from":3}\n\n`,
+      event(4),
+      ': going {"phase":"end","status":"error","seq":4}\n\n',
+    ]),
   );
   const stream = quick(fetch, { controlEvent: "going" });
   const { seen } = await collect(stream);
@@ -148,16 +203,32 @@ test("an event with the name of control events, which is none, is the applicatio
   const mine = ["not json", "[]", "null", '"phase"', '{"phase":1}', "{}"];
   const { fetch } = server(streamed([open(), ...mine.map((data) => `event: resume\ndata: ${data}\n\n`), end(6)]));
   const { seen } = await collect(quick(fetch));
-  assert.deepEqual(seen.slice(0, -1).map(({ event, data }) => [event, data]), mine.map((data) => ["resume", data]));
+  assert.deepEqual(
+    seen.slice(0, -1).map(({ event, data }) => [event, data]),
+    mine.map((data) => ["resume", data]),
+  );
 });
 
 test("with `control`, all that the layer says is yielded, also what is not known yet", async () => {
   const { fetch } = server(
-    streamed([open({ expires_at: 7 }), control("token", { token: tokenAt(0), expires_at: 8 }), control("new", { x: 1 }), event(1)]),
-    streamed([replay(1, { expires_at: 9 }), control("live", { seq: 1, replayed: 0 }), control("gap", { from: 2, to: 2, reason: "lost" }), end(2)]),
+    streamed([
+      open({ expires_at: 7 }),
+      control("token", { token: tokenAt(0), expires_at: 8 }),
+      control("new", { x: 1 }),
+      event(1),
+    ]),
+    streamed([
+      replay(1, { expires_at: 9 }),
+      control("live", { seq: 1, replayed: 0 }),
+      control("gap", { from: 2, to: 2, reason: "lost" }),
+      end(2),
+    ]),
   );
   const { seen } = await collect(quick(fetch, { control: true }));
-  assert.deepEqual(seen.map(({ type }) => type), ["open", "token", "new", "event", "replay", "live", "gap", "end"]);
+  assert.deepEqual(
+    seen.map(({ type }) => type),
+    ["open", "token", "new", "event", "replay", "live", "gap", "end"],
+  );
   assert.deepEqual(seen[0], { type: "open", token: tokenAt(0), request_id: "the-request", expires_at: 7 });
   assert.deepEqual(seen[5], { type: "live", seq: 1, replayed: 0 });
 });
@@ -173,9 +244,20 @@ test("a gap moves the cursor, is told once, and counted", async () => {
   const stream = quick(fetch);
   const { seen } = await collect(stream);
   assert.deepEqual(seqs(seen), [1, "gap", "gap", 7, "gap", "gap", 10, "end"]);
-  assert.deepEqual(seen.filter(({ type }) => type === "gap").map(({ from, to }) => [from, to]), [[2, 5], [6, 6], [8, 8], [9, 9]]);
+  assert.deepEqual(
+    seen.filter(({ type }) => type === "gap").map(({ from, to }) => [from, to]),
+    [
+      [2, 5],
+      [6, 6],
+      [8, 8],
+      [9, 9],
+    ],
+  );
   assert.deepEqual(stream.stats, { received: 3, duplicates: 0, reconnects: 2, missed: 7 });
-  assert.deepEqual(calls.map(({ headers }) => headers["x-resume-from"]), [undefined, "1", undefined]);
+  assert.deepEqual(
+    calls.map(({ headers }) => headers["x-resume-from"]),
+    [undefined, "1", undefined],
+  );
 });
 
 test("a snapshot stands in for a gap; one that was cut is asked for again", async () => {
@@ -185,7 +267,13 @@ test("a snapshot stands in for a gap; one that was cut is asked for again", asyn
     streamed([open(), event(1), reset()]),
     streamed([replay(1, { mode: "snapshot" }), gap, reset()]),
     streamed([replay(1, { mode: "snapshot" }), gap, announced, "event: complete\ndata: {\n", reset()]),
-    streamed([replay(1, { mode: "snapshot" }), gap, announced, `event: complete\ndata: {\ndata: }\nid: ${tokenAt(8)}\n\n`, end(8)]),
+    streamed([
+      replay(1, { mode: "snapshot" }),
+      gap,
+      announced,
+      `event: complete\ndata: {\ndata: }\nid: ${tokenAt(8)}\n\n`,
+      end(8),
+    ]),
   );
   const { seen } = await collect(quick(fetch));
   assert.deepEqual(seqs(seen), [1, "gap", "snapshot", "end"]);
@@ -196,7 +284,14 @@ test("a snapshot stands in for a gap; one that was cut is asked for again", asyn
 test("events after a state are counted from it", async () => {
   const { fetch, calls } = server(
     streamed([open(), event(1), reset()]),
-    streamed([replay(1), control("gap", { from: 2, to: 8, reason: "trimmed" }), control("snapshot", { seq: 8, status: "running" }), "event: state\ndata: s\n\n", "data: 9\n\n", reset()]),
+    streamed([
+      replay(1),
+      control("gap", { from: 2, to: 8, reason: "trimmed" }),
+      control("snapshot", { seq: 8, status: "running" }),
+      "event: state\ndata: s\n\n",
+      "data: 9\n\n",
+      reset(),
+    ]),
     streamed([replay(9), end(9)]),
   );
   const { seen } = await collect(quick(fetch));
@@ -219,7 +314,14 @@ test("a start that joins a running stream begins where the server says", async (
 });
 
 test("senseless numbers are passed over", async () => {
-  const senseless = [control("gap", { from: 5, to: 2 }), control("gap", { from: "a", to: {} }), control("gap"), control("snapshot", { seq: -1 }), "data: s\n\n", control("replay", { from: 1e300 })];
+  const senseless = [
+    control("gap", { from: 5, to: 2 }),
+    control("gap", { from: "a", to: {} }),
+    control("gap"),
+    control("snapshot", { seq: -1 }),
+    "data: s\n\n",
+    control("replay", { from: 1e300 }),
+  ];
   const { fetch } = server(streamed([open(), ...senseless, event(1), end(1)]));
   const { seen, error } = await collect(quick(fetch));
   assert.equal(error, null);
@@ -229,22 +331,34 @@ test("senseless numbers are passed over", async () => {
 test("`wait` is obeyed, by the token that it brings", async () => {
   const { fetch, calls } = server(
     streamed([open(), event(1)]),
-    streamed([control("wait", { token: tokenAt(1), reason: "store_unavailable" }, tokenAt(1))], { hold: true }),
+    streamed([control("wait", { token: tokenAt(1), reason: "store_unavailable" }, tokenAt(1)), reset()]),
     streamed([replay(1), end(1)]),
   );
   const states = [];
-  const { seen } = await collect(quick(fetch, { retry: { base: 2, max: 2 }, onState: (state, { reason }) => states.push([state, reason]) }));
+  const { seen } = await collect(
+    quick(fetch, { retry: { base: 2, max: 2 }, onState: (state, { reason }) => states.push([state, reason]) }),
+  );
   assert.deepEqual(seqs(seen), [1, "end"]);
   assert.equal(calls.length, 3);
   assert.ok(states.some(([state, reason]) => state === "waiting" && reason === "wait"));
 });
 
 test("a stream without the layer: GET goes on by Last-Event-ID", async () => {
-  const { fetch, calls } = server(streamed(["id: é1\ndata: a\n\n"]), streamed(["data: b\n\n"]), new Response(null, { status: 204 }));
+  const { fetch, calls } = server(
+    streamed(["id: é1\ndata: a\n\n"]),
+    streamed(["data: b\n\n"]),
+    new Response(null, { status: 204 }),
+  );
   const stream = quick(fetch);
   const { seen, error } = await collect(stream);
   assert.equal(error, null);
-  assert.deepEqual(seen.map(({ data, id }) => [data, id]), [["a", "é1"], ["b", "é1"]]);
+  assert.deepEqual(
+    seen.map(({ data, id }) => [data, id]),
+    [
+      ["a", "é1"],
+      ["b", "é1"],
+    ],
+  );
   assert.equal(stream.state, "ended");
   const sent = calls.map(({ headers }) => headers["last-event-id"]);
   assert.deepEqual(sent, [undefined, String.fromCharCode(...bytes("é1")), String.fromCharCode(...bytes("é1"))]);
@@ -264,11 +378,20 @@ test("a stream without the layer: POST is not sent twice, with a key neither onc
 test("a later answer with the layer is a new stream, none of whose events are taken for old ones", async () => {
   const { fetch } = server(streamed(["data: a\n\ndata: b\n\n"]), streamed([open(), "data: c\n\n", end(1)]));
   const { seen } = await collect(quick(fetch));
-  assert.deepEqual(seen.map((one) => one.data ?? one.type), ["a", "b", "c", "end"]);
+  assert.deepEqual(
+    seen.map((one) => one.data ?? one.type),
+    ["a", "b", "c", "end"],
+  );
 });
 
 test("a POST whose answer is lost is sent again with a key only, the same one, which never goes along with a token", async () => {
-  const { fetch, calls } = server(reset(), problem(409, "in_progress"), reset(), streamed([replay(0), event(1)]), streamed([replay(1), end(1)]));
+  const { fetch, calls } = server(
+    reset(),
+    problem(409, "in_progress"),
+    reset(),
+    streamed([replay(0), event(1)]),
+    streamed([replay(1), end(1)]),
+  );
   const { seen } = await collect(quick(fetch, { method: "POST", body: "{}", idempotencyKey: true }));
   assert.deepEqual(seqs(seen), [1, "end"]);
   const keys = calls.map(({ headers }) => headers["idempotency-key"]);
@@ -320,8 +443,18 @@ test("204 is the end of it: of a start, and of a resume", async () => {
 
 test("what passes by itself is waited for", async () => {
   const html = () => new Response("<html>", { headers: { "content-type": "text/html" } });
-  for (const answer of [...[408, 425, 429, 500, 502, 503, 504].map((status) => () => problem(status, "x")), html, () => reset()]) {
-    const { fetch, calls } = server(streamed([open(), event(1)]), answer(), answer(), answer(), streamed([replay(1), end(1)]));
+  for (const answer of [
+    ...[408, 425, 429, 500, 502, 503, 504].map((status) => () => problem(status, "x")),
+    html,
+    () => reset(),
+  ]) {
+    const { fetch, calls } = server(
+      streamed([open(), event(1)]),
+      answer(),
+      answer(),
+      answer(),
+      streamed([replay(1), end(1)]),
+    );
     assert.deepEqual(seqs((await collect(quick(fetch))).seen), [1, "end"]);
     assert.equal(calls.length, 5);
   }
@@ -331,8 +464,18 @@ test("what passes by itself is waited for", async () => {
 const html = () => new Response("<html>", { headers: { "content-type": "text/html" } });
 const lost = () => streamed([open(), event(1)]);
 const ENDS = [
-  ["unauthorized", [lost(), problem(401, "token_expired")], {}, { status: 401, problem: "token_expired", needsNewStart: true }],
-  ["gone", [lost(), problem(426, "stream_expired")], {}, { status: 426, problem: "stream_expired", needsNewStart: true }],
+  [
+    "unauthorized",
+    [lost(), problem(401, "token_expired")],
+    {},
+    { status: 401, problem: "token_expired", needsNewStart: true },
+  ],
+  [
+    "gone",
+    [lost(), problem(426, "stream_expired")],
+    {},
+    { status: 426, problem: "stream_expired", needsNewStart: true },
+  ],
   ["gone", [lost(), problem(410, "stream_expired")], {}, { status: 410, needsNewStart: true }],
   ["unauthorized", [lost(), reset()], { expired: true }, { status: null, needsNewStart: true }],
   ["refused", [lost(), problem(400, "bad_cursor")], {}, { status: 400, problem: "bad_cursor", needsNewStart: false }],
@@ -353,7 +496,13 @@ const ENDS = [
   ["not_resumable", [streamed(["data: a\n\n"])], { method: "POST" }, { status: null }],
   ["gave_up", [reset()], { retry: { base: 0, attempts: 3 } }, { status: null }, /3 attempts/],
   ["gave_up", [lost(), problem(503)], { retry: { base: 0, attempts: 3 } }, { status: 503 }, /503/],
-  ["too_large", [streamed([open(), "data: aaaaa\n\n"])], { maxEventBytes: 300, big: true }, { status: null }, /maxEventBytes/],
+  [
+    "too_large",
+    [streamed([open(), "data: aaaaa\n\n"])],
+    { maxEventBytes: 300, big: true },
+    { status: null },
+    /maxEventBytes/,
+  ],
 ];
 
 for (const [index, [code, answers, { expired, big, ...options }, members, text]] of ENDS.entries()) {
@@ -372,7 +521,14 @@ for (const [index, [code, answers, { expired, big, ...options }, members, text]]
     assert.deepEqual(states.at(-1), ["failed", { error }]);
     assert.deepEqual(await stream.next(), { value: undefined, done: true });
     // Neither it nor the stream tells a token, or what the URL's query says.
-    for (const shown of [error.message, String(error), inspect(error), JSON.stringify(error), inspect(stream, { depth: 9 }), JSON.stringify(stream)]) {
+    for (const shown of [
+      error.message,
+      String(error),
+      inspect(error),
+      JSON.stringify(error),
+      inspect(stream, { depth: 9 }),
+      JSON.stringify(stream),
+    ]) {
       assert.doesNotMatch(shown, /rgAAA|secret/);
     }
     assert.ok(code === "gave_up" || error.message.length > 20);
@@ -393,7 +549,10 @@ test("with `restart`, what cannot be had any more begins anew, and says so first
     const { seen, error } = await collect(stream);
     assert.equal(error, null);
     assert.deepEqual(seqs(seen), [1, "restart", 1, 2, "end"]);
-    assert.deepEqual(calls.map(({ method }) => method), ["POST", "GET", "POST"]);
+    assert.deepEqual(
+      calls.map(({ method }) => method),
+      ["POST", "GET", "POST"],
+    );
     assert.equal(calls[2].headers["x-resume-token"], undefined);
     assert.notEqual(calls[2].headers["idempotency-key"], calls[0].headers["idempotency-key"]);
   }
@@ -408,7 +567,11 @@ test("a restart is no way round a start that is refused", async () => {
 
 test("a URL that cannot be fetched is told at once, and not repeated", () => {
   for (const url of ["not a url secret", "/path?secret", "ftp://x/secret", "http://user:secret@host/", ""]) {
-    assert.throws(() => resumable(url), (error) => error.code === "bad_url" && !/secret/.test(error.message), url);
+    assert.throws(
+      () => resumable(url),
+      (error) => error.code === "bad_url" && !/secret/.test(error.message),
+      url,
+    );
   }
   assert.throws(() => resumable(URL_, { resumeUrl: "javascript:secret" }), { code: "bad_url" });
   resumable(new URL(URL_));
@@ -432,7 +595,10 @@ test("cancel stops the stream by its token, and the stream says that it was canc
   await stream.next();
   assert.equal(await stream.cancel(), "ended");
   assert.equal((await stream.next()).value.status, "cancelled");
-  assert.deepEqual([calls[1].method, calls[1].url, calls[1].headers], ["DELETE", "http://stream.test/resume", { authorization: "Bearer x", "x-resume-token": tokenAt(1) }]);
+  assert.deepEqual(
+    [calls[1].method, calls[1].url, calls[1].headers],
+    ["DELETE", "http://stream.test/resume", { authorization: "Bearer x", "x-resume-token": tokenAt(1) }],
+  );
   assert.equal(await stream.cancel(), "ended");
   assert.equal(calls.length, 2);
 });
