@@ -18,7 +18,7 @@ use std::{
 };
 
 /// A run that nobody reports is dropped.
-const FORGOTTEN: Duration = Duration::from_secs(120);
+pub(crate) const FORGOTTEN: Duration = Duration::from_secs(120);
 
 /// Runs at a time. A client that never reports would else take all ports.
 const MAX_RUNS: usize = 256;
@@ -33,6 +33,8 @@ pub(crate) struct Control {
     has_redis: bool,
     /// Where verdicts are kept, besides.
     dir: Option<PathBuf>,
+    /// How long a run that nobody reports is kept.
+    forgotten: Duration,
 }
 
 #[derive(Deserialize)]
@@ -52,9 +54,16 @@ impl IntoResponse for Refusal {
 }
 
 impl Control {
-    pub(crate) async fn new(dir: Option<PathBuf>) -> Arc<Self> {
+    pub(crate) async fn new(dir: Option<PathBuf>, forgotten: Duration) -> Arc<Self> {
         let has_redis = Redis::can_start().await;
-        Arc::new(Self { runs: Mutex::default(), matrix: Mutex::default(), redis: Redis::default(), has_redis, dir })
+        Arc::new(Self {
+            runs: Mutex::default(),
+            matrix: Mutex::default(),
+            redis: Redis::default(),
+            has_redis,
+            dir,
+            forgotten,
+        })
     }
 
     pub(crate) fn router(self: Arc<Self>) -> Router {
@@ -119,7 +128,7 @@ async fn begin(State(control): State<Arc<Control>>, Json(wanted): Json<Wanted>) 
     }
     control.runs().insert(name.clone(), Arc::new(run));
     tokio::spawn(async move {
-        tokio::time::sleep(FORGOTTEN).await;
+        tokio::time::sleep(control.forgotten).await;
         control.runs().remove(&name);
     });
     Ok(Json(told))

@@ -33,13 +33,25 @@ use std::{
     future::Future,
     io::Write as _,
     path::{Path, PathBuf},
+    process::ExitCode,
 };
 use tokio::{io::AsyncReadExt as _, net::TcpListener};
 
 const USAGE: &str = "usage: client-scenarios             serves scenarios until its standard input ends
        client-scenarios matrix DIR  prints the table of what is kept in DIR";
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Whoever started this may have gone.
+            let _ = writeln!(std::io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => {
@@ -60,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 async fn serve() -> Result<(), Box<dyn Error>> {
     let dir = std::env::var_os("CLIENT_MATRIX_DIR").map(PathBuf::from);
-    let control = control::Control::new(dir).await;
+    let control = control::Control::new(dir, control::FORGOTTEN).await;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let told = serde_json::json!({ "control": format!("http://{}", listener.local_addr()?) });
     writeln!(std::io::stdout(), "{told}")?;

@@ -1,13 +1,16 @@
 //! The control API, as a client's test uses it.
 
 use super::client::{Client, Flaw};
-use crate::{control::Control, matrix::Matrix};
+use crate::{
+    control::{Control, FORGOTTEN},
+    matrix::Matrix,
+};
 use axum::body::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 
 async fn ask(to: SocketAddr, method: Method, path: &str, body: &Value) -> (StatusCode, String) {
@@ -29,7 +32,7 @@ async fn a_clients_test_goes_through_scenarios_by_the_api() {
     let dir = std::env::temp_dir().join(format!("client-scenarios-test-{}", std::process::id()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
-    let control = Control::new(Some(dir.clone())).await;
+    let control = Control::new(Some(dir.clone()), FORGOTTEN).await;
     tokio::spawn(async move { axum::serve(listener, control.router()).await });
     let get = async |path: &str| ask(at, Method::GET, path, &Value::Null).await;
     let post = async |path: &str, body: Value| {
@@ -71,4 +74,22 @@ async fn a_clients_test_goes_through_scenarios_by_the_api() {
     assert_eq!((status, &answer["error"]), (StatusCode::NOT_FOUND, &json!("there is no scenario nonesuch")));
     assert_eq!(get("/runs/nonesuch").await.0, 404);
     assert_eq!(ask(at, Method::OPTIONS, "/runs", &Value::Null).await.0, 204, "pages of other origins may ask");
+}
+
+#[tokio::test]
+async fn a_run_that_nobody_reports_is_dropped_with_its_port() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let control = Control::new(None, Duration::from_millis(100)).await;
+    tokio::spawn(async move { axum::serve(listener, control.router()).await });
+    let (_, told) = ask(at, Method::POST, "/runs", &json!({"scenario": "plain", "seed": 1, "client": "x"})).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let run = format!("/runs/{}", told["run"].as_str().unwrap());
+    let port = told["request"]["url"].as_str().unwrap().strip_prefix("http://").unwrap().replace("/events", "");
+    let gone = async {
+        while ask(at, Method::GET, &run, &Value::Null).await.0 != 404 || TcpStream::connect(&port).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("it is gone");
 }
