@@ -88,6 +88,13 @@ def test_start_failed_after_one_post(face: Face, first: Script) -> None:
     assert len(server.requests) == 1
 
 
+def test_start_failed_where_nobody_listens(face: Face) -> None:
+    outcome = face(f"http://127.0.0.1:{unused_port()}/", method="POST", content=b"x")
+    assert outcome.code == "start_failed"
+    assert "ConnectError" in str(outcome.error)
+    assert "carried out" not in str(outcome.error)
+
+
 def test_start_failed_on_a_header_that_cannot_be_sent(face: Face) -> None:
     with Server([fresh(END)]) as server:
         outcome = face(server.url, headers={"X-Bad": "a\nb"})

@@ -202,6 +202,15 @@ def test_wait_goes_to_back_off(face: Face) -> None:
     assert tokens(server.requests) == [None, token(1), token(1)]
 
 
+def test_a_server_that_asks_to_wait_and_goes_on_is_left(face: Face) -> None:
+    wait = control("wait", at=1, token=token(1), reason="store").replace("id:", "retry: 10\nid:")
+    scripts = [fresh(event(1), CLOSE), stream(wait, ": heartbeat\n\n", HOLD, at=1), resumed(1, end(1), END)]
+    with Server(scripts) as server:
+        outcome = face(server.url)
+    assert outcome.state == "ended"
+    assert server.left.is_set()
+
+
 @pytest.mark.parametrize("before", [[], [fresh(event(1), CLOSE)]], ids=["at the start", "on a resume"])
 def test_204_is_the_end(face: Face, before: list[object]) -> None:
     with Server([*before, answer("204 No Content")]) as server:  # type: ignore[list-item]

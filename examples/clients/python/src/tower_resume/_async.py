@@ -138,7 +138,7 @@ class AsyncResumable(AsyncIterator[StreamEvent]):
         try:
             self._response = await self._client.send(request, stream=True, auth=self._auth or httpx.USE_CLIENT_DEFAULT)
         except _http.FAILURES as error:
-            self._core.lost(_http.why(error), final=_http.is_final(error))
+            self._core.lost(_http.why(error), final=_http.is_final(error), sent=_http.is_sent(error))
             return
         self._chunks = self._response.aiter_bytes()
         self._core.responded(_http.head_of(self._response))

@@ -121,13 +121,19 @@ class Core:
         if self._reading is not None:
             self._reading.parser.feed(data)
 
-    def lost(self, why: str, *, final: bool = False) -> None:
-        """The request or its response failed or broke off; `final`: it would do so every time."""
+    def lost(self, why: str, *, final: bool = False, sent: bool = True) -> None:
+        """The request or its response failed or broke off.
+
+        `final`: it would do so every time. `sent`: the server may have got the request.
+        """
         if self._do in (self._over_step, self._wait):
             return
+        if self._reading is not None and self._reading.asked_to_wait is not None:
+            why = f"the server asks to wait ({self._reading.asked_to_wait})"
         if not self._had_stream and not self._can_resume and (final or not self.settings.repeatable):
-            hint = "" if final else ": it may have been carried out, and is repeated only with an idempotency_key"
-            self._fail(ResumableError("start_failed", f"{shown(self.settings.url)}: {why}{hint}"))
+            hint = "" if final or not sent else "; it may have been carried out"
+            repeat = "" if final else f"; {self.settings.method} is repeated only with an idempotency_key"
+            self._fail(ResumableError("start_failed", f"{shown(self.settings.url)}: {why}{hint}{repeat}"))
         else:
             self._come_back(why)
 
@@ -228,8 +234,8 @@ class Core:
         match told.outcome:
             case None:
                 pass
-            case WaitAsked(reason):
-                self._come_back(f"the server asks to wait: {reason}")
+            case WaitAsked():
+                self.lost("it goes on")
             case Rejected(text):
                 self._fail(ResumableError("not_resumable", text))
             case end:

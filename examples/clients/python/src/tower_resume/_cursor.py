@@ -27,6 +27,8 @@ class Cursor:
         self.request_id: str | None = None
         self.expires_at: float | None = None
         """Seconds since the epoch, by the server's clock."""
+        self.by_position = False
+        """Whether the last event had no token as its id, so that the position has to be said."""
         self.last_id = ""
         """For servers without a `ResumeLayer`."""
         self._lifetime: float | None = None
@@ -75,6 +77,7 @@ class Cursor:
         if not _TOKEN_ID.fullmatch(value):
             return
         self.adopt(value, seq=self.seq)
+        self.by_position = False
         if self._lifetime is not None:
             self.expires_at = now + self._lifetime
 
@@ -85,8 +88,8 @@ class Cursor:
 
     @property
     def explicit(self) -> int | None:
-        """The position that has to go along with the token, because the token itself lies elsewhere."""
-        return self.seq if self.seq != self.token_seq else None
+        """The position that has to go along with the token, because the token itself lies elsewhere, or may."""
+        return self.seq if self.by_position or self.seq != self.token_seq else None
 
     def expired(self, now: float) -> bool:
         return self.expires_at is not None and now >= self.expires_at

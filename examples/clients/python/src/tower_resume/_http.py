@@ -114,6 +114,11 @@ def is_final(error: BaseException) -> bool:
     return False
 
 
+def is_sent(error: Exception) -> bool:
+    """Whether the server may have got the request."""
+    return not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError))
+
+
 def bad_url(error: Exception, url: str) -> ResumableError:
     return ResumableError("bad_url", f"{shown(url)}: {error}")
 

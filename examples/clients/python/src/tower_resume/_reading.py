@@ -15,9 +15,7 @@ from ._state import Stats
 
 @dataclass(frozen=True, slots=True)
 class WaitAsked:
-    """The server asks to come back later."""
-
-    reason: str
+    """The server has asked to come back later, and goes on all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,8 @@ class Reading:
         self._known = marked or not resuming  # whether the response is known to be what was asked for
         self._control = control
         self._control_event = control_event
+        self.asked_to_wait: str | None = None
+        """Why the server asks to come back later; then it ends the response."""
         self._snapshot: tuple[int, str] | None = None
 
     def next(self, now: float) -> Told | None:
@@ -64,6 +64,9 @@ class Reading:
         item = self.parser.pull()
         if item is None:
             return None
+        if self.asked_to_wait is not None:
+            # The server was about to end this response, and has not.
+            return Told(outcome=WaitAsked())
         fields = control_of(item, self._control_event)
         if fields is not None:
             return self._phase(fields, item, now)
@@ -83,6 +86,7 @@ class Reading:
             self._id(block, now)
             return Told((Snapshot(seq, status, block.event, block.data or ""),), progress=True)
         new = cursor.count()
+        cursor.by_position = True
         self._id(block, now)
         if not new:
             self._stats.duplicates += 1
@@ -128,7 +132,7 @@ class Reading:
                 self._greet(fields, now)
             case "wait":
                 self._greet(fields, now)
-                outcome = WaitAsked(str(fields.get("reason", ""))[:80])
+                self.asked_to_wait = str(fields.get("reason", ""))[:80]
             case "end":
                 seq = natural(fields.get("seq"))
                 if seq is not None and cursor.seq is not None:
@@ -139,6 +143,7 @@ class Reading:
             case _:
                 pass
         if isinstance(item, Block) and outcome is None:
+            cursor.by_position = True
             self._id(item, now)
         return Told(tuple(events), progress, outcome)
 

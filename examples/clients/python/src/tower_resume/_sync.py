@@ -128,7 +128,7 @@ class Resumable(Iterator[StreamEvent]):
         try:
             self._response = self._client.send(request, stream=True, auth=self._auth or httpx.USE_CLIENT_DEFAULT)
         except _http.FAILURES as error:
-            self._core.lost(_http.why(error), final=_http.is_final(error))
+            self._core.lost(_http.why(error), final=_http.is_final(error), sent=_http.is_sent(error))
             return
         self._network = self._response.extensions.get("network_stream")
         self._chunks = self._response.iter_bytes()

@@ -1,0 +1,41 @@
+"""The suite that all clients of this repository run: the real layer behind a proxy that cuts at random bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import scenarios
+
+AT_A_TIME = 12
+"""Most of a run is waiting. Few enough that the machine's own slowness is no idle time-out."""
+
+Case = tuple[str, str, int]
+
+
+def play(client: str, scenario: str, seed: int) -> dict[str, Any]:
+    run = scenarios.Run.begin(scenario, seed, client)
+    return run.report(scenarios.CLIENTS[client](run))
+
+
+@pytest.fixture(scope="session")
+def verdicts(request: pytest.FixtureRequest) -> Iterator[dict[Case, Future[dict[str, Any]]]]:
+    """All runs that were asked for, begun side by side."""
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        running: dict[Case, Future[dict[str, Any]]] = {}
+        for item in request.session.items:
+            if isinstance(item, pytest.Function) and item.originalname == "test_scenario":
+                chosen: dict[str, Any] = dict(item.callspec.params)
+                case: Case = chosen["client"], chosen["scenario"], chosen["seed"]
+                running[case] = pool.submit(play, *case)
+        yield running
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize(("scenario", "seed"), scenarios.catalogue())
+@pytest.mark.parametrize("client", scenarios.CLIENTS)
+def test_scenario(client: str, scenario: str, seed: int, verdicts: dict[Case, Future[dict[str, Any]]]) -> None:
+    verdict = verdicts[client, scenario, seed].result()
+    assert verdict["passed"], "\n".join([*verdict["problems"], *verdict.get("run", {}).get("log", [])])
