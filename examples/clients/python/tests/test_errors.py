@@ -103,10 +103,11 @@ def test_start_failed_on_a_header_that_cannot_be_sent(face: Face) -> None:
 
 
 def test_not_resumable(face: Face) -> None:
-    with Server([stream("data: 1\n\n", END, at=None)]) as server:
+    with Server([stream("data: 1\n\n", END, at=None, headers={"X-Resume-Degraded": "capacity"})]) as server:
         outcome = face(server.url, method="POST", content=b"x")
     assert [e.data for e in outcome.seen] == ["1"]  # type: ignore[union-attr]
     assert outcome.code == "not_resumable"
+    assert "capacity" in str(outcome.error)
     assert len(server.requests) == 1
 
 

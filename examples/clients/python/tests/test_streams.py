@@ -137,6 +137,16 @@ def test_ids_off_resumes_by_token_and_position(face: Face) -> None:
     assert (server.requests[1].token, server.requests[1].headers["x-resume-from"]) == (token(0), "2")
 
 
+def test_ids_of_the_applications_own_are_no_tokens(face: Face) -> None:
+    own = "data: 2\nid: order-2\n\n"
+    scripts = [fresh(event(1), own, CLOSE), resumed(2, event(3), own, event(5), CLOSE), resumed(5, end(5), END)]
+    with Server(scripts) as server:
+        outcome = face(server.url)
+    assert seqs(outcome) == [1, 2, 3, 4, 5]
+    assert tokens(server.requests) == [None, token(1), token(5)]
+    assert [r.headers.get("x-resume-from") for r in server.requests] == [None, "2", None]
+
+
 def test_control_events_as_comments(face: Face) -> None:
     def comment(text: str) -> str:
         return ": resume " + text.splitlines()[1].removeprefix("data: ") + "\n\n"

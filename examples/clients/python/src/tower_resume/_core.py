@@ -212,6 +212,8 @@ class Core:
         if self._had_stream or self._resuming:
             self.stats.reconnects += 1
         self._had_stream = True
+        degraded = headers.get("x-resume-degraded", "")
+        self._degraded = degraded[:80] if degraded.isprintable() else ""
         self._store_open = self.settings.storage_key is not None
         self._reading = Reading(
             Parser(max_block_bytes=self.settings.max_event_bytes, last_id="" if self._resuming else cursor.last_id),
@@ -253,9 +255,10 @@ class Core:
         where = shown(settings.url)
         now = self._now()
         if self._had_stream and not self._can_resume and (cursor.token is not None or not settings.safe):
-            self._fail(
-                ResumableError("not_resumable", f"{where}: {why}; the server gave no token to go on with at this place")
-            )
+            degraded = self._degraded
+            reason = f" (it says X-Resume-Degraded: {degraded})" if degraded else ""
+            text = f"{where}: {why}; the server gave no token to go on with from here{reason}"
+            self._fail(ResumableError("not_resumable", text))
             return
         if settings.max_attempts is not None and self._attempts >= settings.max_attempts:
             text = f"{where}: {self._attempts} attempts in a row brought nothing; the last: {why}"
@@ -322,6 +325,7 @@ class Core:
 
     _error: ResumableError | None = None
     _delay = 0.0
+    _degraded = ""
 
     def _now(self) -> float:
         """The server's time, as far as it is known: expiry is by the server's clock."""
