@@ -8,7 +8,7 @@ use std::{
 };
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Counts the time in which bytes were asked for, and none came. While the consumer asks for nothing, none can.
+/// Counts the time in which bytes were asked for, and none came. What a consumer does between two items is not counted.
 #[derive(Debug, Default)]
 pub(super) struct Idle {
     most: Option<Duration>,
@@ -21,7 +21,7 @@ impl Idle {
         Self { most, ..Self::default() }
     }
 
-    /// There was something, or nobody asks.
+    /// There was something.
     pub(super) const fn pause(&mut self) {
         self.counts = false;
     }

@@ -123,9 +123,6 @@ impl Run {
         }
         loop {
             if let Break(item) = ready!(self.poll_step(cx)) {
-                if let Phase::Open(open) = &mut self.phase {
-                    open.idle.pause();
-                }
                 return Poll::Ready(item);
             }
         }
