@@ -72,7 +72,8 @@ export class Server {
   }
 }
 
-const WAIT = { timeout: 30_000 };
+// Generous: other things may go on on the machine.
+const WAIT = { timeout: 90_000 };
 
 /** The page, by what a person does on it and reads from it. */
 export class Demo {
@@ -88,7 +89,7 @@ export class Demo {
 
   constructor(page) {
     this.page = page;
-    page.setDefaultTimeout(10_000);
+    page.setDefaultTimeout(30_000);
     page.on("pageerror", (error) => this.errors.push(`thrown: ${error.message}`));
     page.on("console", (message) => {
       // The browser itself reports every request that fails, and here they are made to.

@@ -11,7 +11,7 @@ before(async () => {
 after(() => browser?.close());
 
 async function on(env, does) {
-  const server = await Server.start({ DRAFT_PACE_MS: "500", ...env });
+  const server = await Server.start({ DRAFT_PACE_MS: "900", ...env });
   const demo = await Demo.open(browser, server.base);
   try {
     await does(demo, server);

@@ -10,7 +10,7 @@ let server;
 before(async () => {
   browser = await launch();
   // Slow enough for what is done in the middle of a draft, also on a busy machine.
-  server = await Server.start({ DRAFT_PACE_MS: "500" });
+  server = await Server.start({ DRAFT_PACE_MS: "900" });
 });
 after(async () => {
   await browser?.close();
@@ -48,7 +48,7 @@ async function isWhole(demo, { reconnects = 0 } = {}) {
 }
 
 // They wait for most of the time, so a few of them at once.
-describe("the page", { concurrency: 5 }, () => {
+describe("the page", { concurrency: 4 }, () => {
   test("what the server says when it starts leads to the page", () => {
     const [first, ...rest] = server.said.split("\n");
     assert.equal(first, `Open ${server.base} in a browser.`);
