@@ -10,7 +10,8 @@ export async function drive(plan, control, { storage, taken = 0 }) {
     body: request.body,
     resumeUrl: options.resume_url,
     idleTimeout: options.idle_timeout_ms,
-    retry: { base: options.retry_base_ms, max: options.retry_max_ms, attempts: options.max_attempts },
+    // Chromium discards what is under way when a connection breaks, so losses without an event come in long rows.
+    retry: { base: options.retry_base_ms, max: options.retry_max_ms ?? 1000, attempts: options.max_attempts },
     maxEventBytes: options.max_event_bytes,
     idempotencyKey: options.idempotency_key,
     restart: options.restart,
