@@ -67,7 +67,7 @@ fn greet(addr: SocketAddr, store: &str) -> std::io::Result<()> {
 
 1. Ask, and cut it with Ctrl-C after a few words:
 
-   curl -N http://{addr}/api/chat -H 'content-type: application/json' -d '{{"id":"c1","messages":[{{"id":"m1","role":"user","parts":[{{"type":"text","text":"Why do streams break?"}}]}}]}}'
+   curl -sSN http://{addr}/api/chat -H 'content-type: application/json' -d '{{"id":"c1","messages":[{{"id":"m1","role":"user","parts":[{{"type":"text","text":"Why do streams break?"}}]}}]}}'
 
 2. Attach to the answer, from its start (204 when it is over):
 

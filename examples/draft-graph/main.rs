@@ -149,11 +149,11 @@ fn greet(addr: SocketAddr, store: &str, secret_is_made: bool, has_page: bool) ->
         r#"
 1. Start a draft, and cut it with Ctrl-C after a few events:
 
-   curl -N http://{addr}{stream} -H 'content-type: application/json' -d '{{"brief":"{brief}"}}' | tee draft.sse
+   curl -sSN http://{addr}{stream} -H 'content-type: application/json' -d '{{"brief":"{brief}"}}' | tee draft.sse
 
 2. Resume it where it was cut, with the last id that came:
 
-   curl -N http://{addr}{resume} -H "Last-Event-ID: $(grep '^id: ' draft.sse | tail -n 1 | cut -c 5-)"
+   curl -sSN http://{addr}{resume} -H "Last-Event-ID: $(grep '^id: ' draft.sse | tail -n 1 | cut -c 5-)"
 
 3. Look at its status:
 
