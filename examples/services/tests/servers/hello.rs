@@ -34,8 +34,9 @@ struct Pasted {
 
 impl Pasted {
     fn new(command: &str, dir: &PathBuf) -> Self {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", command]).current_dir(dir).process_group(0).kill_on_drop(true);
+        let mut shell = Command::new("env");
+        // Whoever runs the tests in the background has their children ignore Ctrl-C.
+        shell.args(["--default-signal=INT", "sh", "-c", command]).current_dir(dir).process_group(0).kill_on_drop(true);
         let mut child = shell.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
