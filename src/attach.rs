@@ -105,10 +105,10 @@ fn names<'a>(keys: &'a KeyRing, name: &'a StreamName) -> impl Iterator<Item = Na
 }
 
 /// What a stream that its handler has named is to be known by.
-pub(crate) fn stands(node: &Arc<Node>, keys: &KeyRing, name: &StreamName, meaning: Meaning) -> (Vec<Stand>, Given) {
+pub(crate) fn stands(node: &Arc<Node>, keys: &KeyRing, name: &StreamName, mut meaning: Meaning) -> (Vec<Stand>, Given) {
     let names: Vec<_> = names(keys, name).collect();
-    let stands = names.iter().map(|name| Stand { name: *name, meaning, claim: None }).collect();
-    (stands, Given::name(node, names, meaning))
+    let given = Given::name(node, names.clone(), &mut meaning);
+    (names.into_iter().map(|name| Stand { name, meaning, claim: None }).collect(), given)
 }
 
 /// The stream that a handler has attached its caller to, as the caller gets it.

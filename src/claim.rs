@@ -300,7 +300,7 @@ impl Slot {
     /// What the name stands for, unless it is this request, now or already.
     async fn take(&self, node: &Node, over: Option<&Bytes>) -> Result<Option<Bytes>, StoreError> {
         let expect = over.map_or(Expect::Nothing, |over| Expect::Value(over.clone()));
-        hold(node, self.name, &self.meaning.encode(), expect, CLAIM_TTL, |_| false).await
+        hold(node, self.name, self.meaning.encode(), expect, CLAIM_TTL, |_| None).await
     }
 
     async fn release(&self, node: &Node) -> Result<(), StoreError> {

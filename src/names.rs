@@ -71,6 +71,15 @@ impl Meaning {
     pub(crate) fn yields_to(&self, other: &Self) -> bool {
         (self.since, self.request_id) < (other.since, other.request_id)
     }
+
+    /// Whether a name goes over to it from another one. A stream that comes by its name finds an older one there,
+    /// whatever the two nodes' clocks say, and is the younger one from then on.
+    fn succeeds(&mut self, other: &Self, is_new: bool) -> bool {
+        if is_new {
+            self.since = self.since.max(other.since.saturating_add(1));
+        }
+        other.yields_to(self)
+    }
 }
 
 /// The names that this node has given, or is about to.
@@ -130,9 +139,13 @@ impl Given {
         Ok(Self { node: Arc::clone(node), id: meaning.request_id, names })
     }
 
-    /// Gives a stream this name, whatever it stood for.
-    pub(crate) fn name(node: &Arc<Node>, names: Vec<Name>, meaning: Meaning) -> Self {
+    /// Gives a stream these names, whatever they stood for. It is younger than any of that, also within one tick of the
+    /// clock.
+    pub(crate) fn name(node: &Arc<Node>, names: Vec<Name>, meaning: &mut Meaning) -> Self {
         let mut state = node.names.lock();
+        let before = names.iter().filter_map(|name| state.meanings.get(name)).map(|older| older.since).max();
+        meaning.since = meaning.since.max(before.map_or(0, |before| before.saturating_add(1)));
+        let meaning = *meaning;
         state.meanings.extend(names.iter().map(|name| (*name, meaning)));
         state.untold.extend(&names);
         drop(state);

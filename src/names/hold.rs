@@ -22,24 +22,29 @@ const RETRY_OUT: Duration = Duration::from_secs(10);
 /// How long names that were never set are still tried once nobody looks after the stream's log any more.
 const FINISH_WITHIN: Duration = Duration::from_secs(5);
 
-/// Makes a name stand for `value`, where it stands for what is expected, for nothing, or for something that `yields`.
-/// What it stands for otherwise.
+/// Makes a name stand for `value`, where it stands for what is expected, for nothing, or for something that gives way: then
+/// for what `instead` has in its place. What it stands for otherwise.
 pub(crate) async fn hold(
     node: &Node,
     name: Name,
-    value: &Bytes,
+    mut value: Bytes,
     mut expect: Expect,
     ttl: Duration,
-    yields: impl Fn(&Bytes) -> bool,
+    mut instead: impl FnMut(&Bytes) -> Option<Bytes>,
 ) -> Result<Option<Bytes>, StoreError> {
     let mut found = None;
     for _ in 0..TRIES {
         found = Arc::clone(&node.store).exchange(name, expect, Some(value.clone()), ttl).await?;
         expect = match &found {
-            Some(found) if found == value => return Ok(None),
-            Some(other) if yields(other) => Expect::Value(other.clone()),
-            Some(_) => return Ok(found),
+            Some(found) if *found == value => return Ok(None),
             None => Expect::Nothing,
+            Some(other) => match instead(other) {
+                None => return Ok(found),
+                Some(mine) => {
+                    value = mine;
+                    Expect::Value(other.clone())
+                }
+            },
         };
     }
     Ok(found)
@@ -56,21 +61,28 @@ pub(crate) struct Stand {
 
 impl Stand {
     /// Whether it does stand for the stream, or already for another one.
-    async fn hold(&self, node: &Node, is_first: bool) -> Result<bool, StoreError> {
+    async fn hold(&mut self, node: &Node, is_first: bool) -> Result<bool, StoreError> {
         let value = self.meaning.encode();
-        let first = match &self.claim {
-            Some(claim) if is_first => Expect::Value(claim.clone()),
-            // Of several streams of one name the newest has it. Said in time, no clock has a say in which one that is.
-            None if is_first => Expect::Any,
-            _ => Expect::Value(value.clone()),
-        };
-        let yields = |found: &Bytes| match &self.claim {
-            Some(claim) => found == claim,
-            None => Meaning::decode(found).is_some_and(|found| found.yields_to(&self.meaning)),
-        };
         // It outlives the log, of which it is a mere sign: that is what says whether there is a stream.
         let ttl = node.settings.state_ttl * 2;
-        Ok(hold(node, self.name, &value, first, ttl, yields).await?.is_none())
+        let found = match &self.claim {
+            Some(claim) => {
+                let expect = Expect::Value(if is_first { claim.clone() } else { value.clone() });
+                let mine = value.clone();
+                hold(node, self.name, value, expect, ttl, |found| (found == claim).then(|| mine.clone())).await?
+            }
+            None => {
+                // Of two that begin here at once, the older one's task may come second.
+                let id = self.meaning.request_id;
+                let is_new = is_first && node.names.get(self.name).is_some_and(|newest| newest.request_id == id);
+                let over = |found: &Bytes| match Meaning::decode(found) {
+                    Some(other) => self.meaning.succeeds(&other, is_new).then(|| self.meaning.encode()),
+                    None => is_new.then(|| value.clone()),
+                };
+                hold(node, self.name, value.clone(), Expect::Nothing, ttl, over).await?
+            }
+        };
+        Ok(found.is_none())
     }
 }
 
@@ -99,7 +111,7 @@ async fn run(
         health.mark_unchanged();
         let mut all_set = true;
         let mut lost = Vec::new();
-        for stand in &stands {
+        for stand in &mut stands {
             match stand.hold(&node, is_first).await {
                 Ok(true) => given.iter().for_each(|given| given.told(stand.name)),
                 Ok(false) => lost.push(stand.name),

@@ -36,4 +36,11 @@ proptest! {
         prop_assert!(!a.yields_to(&a));
         prop_assert!(a.request_id == b.request_id || a.yields_to(&b) != b.yields_to(&a));
     }
+
+    #[test]
+    fn one_that_comes_is_the_newer_one_for_good(old in meaning(), since in 0..u64::MAX, mut new in meaning()) {
+        let mut old = Meaning { since, ..old };
+        prop_assert!(new.succeeds(&old, true));
+        prop_assert!(old.yields_to(&new) && !old.succeeds(&new, false));
+    }
 }

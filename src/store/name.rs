@@ -34,8 +34,6 @@ impl fmt::Debug for Name {
 /// What a name has to stand for now, if it is to stand for something else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// Anything, or nothing.
-    Any,
     /// Nothing.
     Nothing,
     /// This.
@@ -47,7 +45,6 @@ impl Expect {
     #[must_use]
     pub fn holds(&self, found: Option<&Bytes>) -> bool {
         match self {
-            Self::Any => true,
             Self::Nothing => found.is_none(),
             Self::Value(value) => found == Some(value),
         }

@@ -3,13 +3,22 @@
 use crate::common::{Call, Ended, Peek, Reply, Stage, StreamBody, Switch, ask, call, keys, open_stream};
 use axum::{Router, body::Body, response::Response};
 use http::{HeaderValue, Request, StatusCode, request::Parts};
-use std::time::Duration;
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tokio::{task::JoinHandle, time::sleep};
 use tower_resume::{
-    Attach, ControlEvents, EventIds, Idempotency, Keys, Principal, ResumeLayer, StreamName, store::MemoryStore,
+    Attach, Clock, ControlEvents, EventIds, Idempotency, Keys, Principal, ResumeLayer, StreamName, store::MemoryStore,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
+/// What a clock says that stands still.
+const FIXED: u64 = 1_790_000_000_000;
 
 /// A stage and two nodes, whose layer is set so.
 pub(crate) struct Nodes {
@@ -172,6 +181,61 @@ async fn of_several_streams_of_one_name_the_newest_has_it() {
     sleep(SECOND).await;
     for node in 0..2 {
         nothing(nodes.attach(node, Attach::to("chat:1")).await).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_has_it_from_one_that_is_over_also_where_the_clock_was_set_back() {
+    for back in [0, 1, 3_600_000] {
+        for _ in 0..8 {
+            let now = Arc::new(AtomicU64::new(FIXED));
+            let clock = Arc::clone(&now);
+            let nodes = nodes(move |layer| {
+                let clock = Arc::clone(&clock);
+                layer.clock(Clock::new(move || clock.load(Relaxed)))
+            });
+            let (mut one, first) = nodes.named(0, "chat:1").await;
+            drop(first);
+            one.rest().await;
+            sleep(SECOND).await;
+            now.store(FIXED - back, Relaxed);
+            let (other, _second) = nodes.named(0, "chat:1").await;
+            let stream = other.header("x-resume-stream").unwrap();
+            for node in 0..2 {
+                let reply = nodes.attach(node, Attach::to("chat:1")).await;
+                assert_eq!(reply.header("x-resume-stream"), Some(stream), "node {node}, {back} ms");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_has_it_whatever_the_nodes_clocks_say() {
+    let ttl = Duration::from_secs(100);
+    // How far the first node's clock is ahead of the second one's, in milliseconds.
+    for ahead in [0, 1, 3_600_000, -3_600_000] {
+        // One to settle what two streams of the same instant are told apart by.
+        for _ in 0..8 {
+            let made = Cell::new(0);
+            let nodes = nodes(|layer| {
+                let now = if made.replace(made.get() + 1) == 0 { FIXED.saturating_add_signed(ahead) } else { FIXED };
+                layer.state_ttl(ttl).clock(Clock::new(move || now))
+            });
+            let (_one, _first) = nodes.named(0, "chat:1").await;
+            let (other, _second) = nodes.named(1, "chat:1").await;
+            let stream = other.header("x-resume-stream").unwrap().to_owned();
+            for age in [Duration::ZERO, ttl * 5] {
+                sleep(age).await;
+                for node in 0..2 {
+                    let reply = nodes.attach(node, Attach::to("chat:1")).await;
+                    assert_eq!(
+                        reply.header("x-resume-stream"),
+                        Some(&*stream),
+                        "{ahead} ms, node {node} after {age:?}"
+                    );
+                }
+            }
+        }
     }
 }
 

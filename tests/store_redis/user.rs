@@ -139,7 +139,7 @@ async fn services_with_different_prefixes_do_not_see_each_other() {
     assert!(same.lives(one.node()).await.unwrap() && !other.lives(one.node()).await.unwrap());
     let name = Name::from_bytes([7; 32]);
     let value = || Some(bytes::Bytes::from_static(b"stream"));
-    one.exchange(name, Expect::Any, value(), Duration::from_secs(60)).await.unwrap();
+    one.exchange(name, Expect::Nothing, value(), Duration::from_secs(60)).await.unwrap();
     assert_eq!(same.lookup(name).await.unwrap(), value());
     assert_eq!(other.lookup(name).await.unwrap(), None);
 }

@@ -76,7 +76,6 @@ pub(super) async fn exchange(
     ttl: Duration,
 ) -> Result<Option<Bytes>, StoreError> {
     let (mode, expected) = match expect {
-        Expect::Any => ("any", Bytes::new()),
         Expect::Nothing => ("nothing", Bytes::new()),
         Expect::Value(value) => ("value", value),
     };
