@@ -14,103 +14,48 @@ A comment above a fenced block, which readers do not see, says what the block is
 
 In what a block shows, `…` stands for anything; lines that are left out need no mark. Every page has an empty folder,
 beside which the repository is `tower-resume`, and ports of its own: `127.0.0.1:3000` on the page is a free port here.
+All pages are followed at the same time, as most of it is waiting. What several do first is done once.
 
     python3 scripts/docs/run.py [page.md …]
 """
 
-import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
+import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from pages import ROOT, Block, Note, files, steps
+from place import Place, copy_build
+from shell import Failed, Server, Shell
 
-# How long a command may take, and a server until it listens: both may have to build the crate.
-PATIENCE = 900
 PORT = re.compile(r"(?<=127\.0\.0\.1:)(\d{4,5})|(?<=localhost:)(\d{4,5})|(?<=PORT=)(\d{4,5})|(?<=--port )(\d{4,5})")
-DONE = "@@done"
-
-
-class Failed(Exception):
-    pass
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Shell:
-    """The reader's shell: blocks share its folder and its variables."""
-
-    def __init__(self, folder: Path, log: Path):
-        self.log = log
-        self.process = subprocess.Popen(
-            ["bash"], cwd=folder, stdin=subprocess.PIPE, stdout=log.open("w"), stderr=subprocess.STDOUT, text=True,
-            env=environment(), start_new_session=True,
-        )
-
-    def run(self, text: str, folder: Path) -> tuple[int, str]:
-        file = folder / "block.sh"
-        file.write_text(text)
-        start = self.log.stat().st_size
-        # Its commands may not eat what this script says next.
-        self.process.stdin.write(
-            f"failed=0; trap 'failed=$?' ERR\nsource {file} </dev/null\ntrap - ERR; printf '\\n{DONE} %s\\n' $failed\n"
-        )
-        self.process.stdin.flush()
-        until = time.monotonic() + PATIENCE
-        while time.monotonic() < until and self.process.poll() is None:
-            with self.log.open(errors="replace") as log:
-                log.seek(start)
-                output = log.read()
-            if done := re.search(rf"\n{DONE} (\d+)\n", output):
-                return int(done[1]), output[: done.start()]
-            time.sleep(0.05)
-        raise Failed("the shell is gone, or the command hangs")
-
-    def folder(self) -> Path:
-        return Path(os.readlink(f"/proc/{self.process.pid}/cwd"))
-
-
-def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SSE_", "REDIS_", "HMAC_", "DRAFT_"))}
-    # One folder for what is built, so that it is built once; and with the versions that are locked here.
-    kept.update(CARGO_TARGET_DIR=str(ROOT / "target"), CARGO_TERM_COLOR="never", NO_COLOR="1")
-    kept.update(more)
-    return kept
 
 
 class Page:
-    def __init__(self, page: Path, folder: Path):
-        self.page, self.folder = page, folder
-        self.home = folder / "home"
-        # The same path for every page: what depends on the crate by its path is then built once.
-        shutil.rmtree(self.home, ignore_errors=True)
-        self.home.mkdir()
-        (self.home / "tower-resume").symlink_to(ROOT)
+    def __init__(self, page: Path, place: Place, purpose: str = ""):
+        self.page, self.place = page, place
+        self.folder, self.built = place.of(page, purpose)
+        self.home = self.folder / "home"
         self.ports: dict[str, str] = {}
-        self.servers: list[tuple[subprocess.Popen, Path]] = []
+        self.servers: list[Server] = []
         self.output = ""
         self.shown = self.started = 0
         self.source = lambda: self.output
-        self.shell = Shell(self.home, folder / "shell.log")
+        self.shell = Shell(self.home, self.folder / "shell.log")
 
     def here(self, text: str) -> str:
-        """With this machine's ports. A release build is the reader's, and would only take time here."""
+        """With this machine's ports and folders. A release build is the reader's, and would only take time here; so would
+        the examples with fewer features than the crate's own tests have built them with."""
         def port(found: re.Match) -> str:
             if found[0] not in self.ports:
-                self.ports[found[0]] = str(free_port())
+                self.ports[found[0]] = str(self.place.ports.take())
             return self.ports[found[0]]
 
-        return PORT.sub(port, text).replace(" --release", "")
+        text = PORT.sub(port, text).replace(" --release", "").replace("--path ../tower-resume", f"--path '{ROOT}'")
+        return re.sub(r"(cargo run\b.*?) --example", r"\1 --all-features --example", text)
 
     def there(self, text: str) -> str:
         """With the page's ports again."""
@@ -120,7 +65,7 @@ class Page:
 
     def step(self, step: Block | Note) -> None:
         if isinstance(step, Note):
-            return self.stop() if step.directive == "stop" else self.after(self.page.parent / step.argument)
+            return self.stop() if step.directive == "stop" else self.after((self.page.parent / step.argument).resolve())
         match step.directive:
             case "file":
                 file = self.shell.folder() / step.argument
@@ -138,39 +83,31 @@ class Page:
                 raise Failed(f"there is no directive `{other}`")
 
     def after(self, page: Path) -> None:
-        for step in steps(page):
-            if step.directive == "serve":
-                return
-            self.step(step)
+        """Takes over what came of the other page's beginning."""
+        other, folder = Beginnings.of(page, self.place)
+        ours = shutil.ignore_patterns(".cargo", "tower-resume")
+        shutil.copytree(other.home, self.home, symlinks=True, dirs_exist_ok=True, ignore=ours)
+        copy_build(other.built, self.built)
+        self.shell.run(f"cd '{self.home / folder}'", self.folder / "block.sh")
 
     def run(self, block: Block) -> None:
         expected = int(block.argument.removeprefix("exit ")) if block.argument else 0
-        status, self.output = self.shell.run(self.here(block.text), self.folder)
+        status, self.output = self.shell.run(self.here(block.text), self.folder / "block.sh")
         self.source = lambda: self.output
         if status != expected:
             raise Failed(f"ended with {status}:\n{self.output}")
 
     def serve(self, block: Block) -> None:
         words = block.argument.split()
-        port = int(self.here(f"PORT={words[0]}").removeprefix("PORT="))
+        port = self.here(f"PORT={words[0]}").removeprefix("PORT=")
         self.started += 1
-        file, log = self.folder / f"serve{self.started}.sh", self.folder / f"serve{self.started}.log"
-        file.write_text(self.here(block.text))
-        process = subprocess.Popen(
-            ["bash", str(file)], cwd=self.shell.folder(), stdin=subprocess.DEVNULL, stdout=log.open("w"),
-            stderr=subprocess.STDOUT, start_new_session=True,
-            env=environment(**({words[2]: str(port)} if len(words) == 3 else {})),
+        server = Server(
+            self.here(block.text), self.folder / f"serve{self.started}.sh", self.shell.folder(), int(port),
+            {words[2]: port} if len(words) == 3 else {},
         )
-        self.servers.append((process, log))
-        self.source = lambda: log.read_text(errors="replace")
-        until = time.monotonic() + PATIENCE
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return
-            if process.poll() is not None or time.monotonic() > until:
-                raise Failed(f"the server does not listen:\n{log.read_text(errors='replace')}")
-            time.sleep(0.1)
+        self.servers.append(server)
+        self.source = server.said
+        server.wait_until_it_listens()
 
     def compare(self, block: Block) -> None:
         output = [line.rstrip() for line in self.there(self.source()).splitlines()]
@@ -187,50 +124,103 @@ class Page:
         self.shown += 1
 
     def stop(self) -> None:
-        for process, _ in self.servers:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGINT)
-        for process, _ in self.servers:
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        logs = [log for _, log in self.servers]
-        self.source = lambda: "".join(log.read_text(errors="replace") for log in logs)
-        self.servers.clear()
+        servers, self.servers = self.servers, []
+        for server in servers:
+            server.interrupt()
+        for server in servers:
+            server.wait_until_it_ends()
+        self.source = lambda: "".join(server.said() for server in servers)
 
     def close(self) -> None:
         self.stop()
-        if self.shell.process.poll() is None:
-            os.killpg(self.shell.process.pid, signal.SIGKILL)
-        self.shell.process.wait()
+        self.shell.close()
 
 
-def follow(page: Path, folder: Path) -> str | None:
+class Beginnings:
+    """What pages do before their first server, done once for all pages that begin in the same way."""
+
+    lock = threading.Lock()
+    done: dict[Path, Future] = {}
+
+    @classmethod
+    def of(cls, page: Path, place: Place) -> tuple[Page, Path]:
+        """Who has done it, and where in its home that reader is by then."""
+        with cls.lock:
+            first = page not in cls.done
+            future = cls.done.setdefault(page, Future())
+        if first:
+            try:
+                future.set_result(cls.do(page, place))
+            except BaseException as error:
+                future.set_exception(error)
+        return future.result()
+
+    @staticmethod
+    def do(page: Path, place: Place) -> tuple[Page, Path]:
+        reader = Page(page, place, "-begins")
+        try:
+            for step in beginning(page):
+                reader.step(step)
+            folder = reader.shell.folder()
+            # With the versions that are locked here: what is new today is not what is tested.
+            shutil.copy(ROOT / "Cargo.lock", folder)
+            status, output = reader.shell.run("cargo build --quiet", reader.folder / "block.sh")
+            if status:
+                raise Failed(f"it does not build:\n{output}")
+            return reader, folder.relative_to(reader.home)
+        finally:
+            reader.close()
+
+
+def beginning(page: Path) -> list[Block | Note]:
+    todo = steps(page)
+    ends = next((at for at, step in enumerate(todo) if step.directive == "serve"), len(todo))
+    return todo[:ends]
+
+
+def follow(page: Path, place: Place, shared: set[Path]) -> str | None:
     """What is wrong with the page, if something is."""
     todo = steps(page)
-    runnable = [step for step in todo if isinstance(step, Block) and step.directive in ("run", "serve")]
-    if not runnable:
+    count = sum(isinstance(step, Block) and step.directive in ("run", "serve") for step in todo)
+    if not count:
         return None
-    reader = Page(page, folder)
-    name = page.relative_to(ROOT)
+    name, began = page.relative_to(ROOT), time.monotonic()
+    longest, where = 0.0, 0
+    reader = Page(page, place)
+    if page in shared:
+        own = len(beginning(page))
+        todo = [Note(page, todo[0].line, "after", page.name), *todo[own:]]
     try:
         for step in todo:
+            start = time.monotonic()
             try:
                 reader.step(step)
             except Failed as error:
                 return f"{name}:{step.line}: {error}"
+            if time.monotonic() - start > longest:
+                longest, where = time.monotonic() - start, step.line
     finally:
         reader.close()
-    print(f"{name}: {len(runnable)} blocks run, {reader.shown} outputs compared", flush=True)
+    took = time.monotonic() - began
+    print(
+        f"{name}: {count} blocks run, {reader.shown} outputs compared, {took:.0f} s (line {where}: {longest:.0f} s)",
+        flush=True,
+    )
     return None
 
 
 def main(names: list[str]) -> int:
     pages = [Path(name).resolve() for name in names] or files("README.md", "docs/*.md")
-    with tempfile.TemporaryDirectory(prefix="docs-") as folder:
-        bad = [found for page in pages if (found := follow(page, Path(folder)))]
+    shared = {
+        (page.parent / step.argument).resolve() for page in pages for step in steps(page) if step.directive == "after"
+    }
+    place = Place()
+    try:
+        with ThreadPoolExecutor(len(pages)) as readers:
+            found = readers.map(lambda page: follow(page, place, shared), pages)
+        bad = [one for one in found if one]
+    finally:
+        place.remove()
     print("\n".join(bad), end="\n" if bad else "")
     return bool(bad)
 
