@@ -122,7 +122,7 @@ impl<S, Start> ResumeLayer<S, Start> {
         self.set(|settings| settings.max_events = events.get())
     }
 
-    /// The bytes of a stream that are kept. Defaults to 1.5 MB.
+    /// The bytes of a stream that are kept. Defaults to 1.5 MiB.
     pub fn max_bytes(self, bytes: NonZeroUsize) -> Self {
         self.set(|settings| settings.max_bytes = bytes.get())
     }
@@ -390,7 +390,35 @@ impl<S, Start> ResumeLayer<S, Start> {
 
     /// Sees a request's head before any resume, and may refuse it with a response of its own or name
     /// the principal. It is not asynchronous: do what has to wait in a layer outside of this one, and pass it on in the
-    /// request's extensions.
+    /// request's extensions. Defaults to none: a good token is enough.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http::{Response, StatusCode};
+    /// use tower_resume::{Authorization, Keys, Principal, ResumeLayer, store::MemoryStore};
+    ///
+    /// /// Put into the request by the application's own authentication, in a layer outside of this one.
+    /// #[derive(Clone)]
+    /// struct User {
+    ///     id: String,
+    ///     blocked: bool,
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = ResumeLayer::new(MemoryStore::new(), Keys::new([7; 32])?)
+    ///     .principal_with(|head| head.extensions.get::<User>().map(|user| Principal::new(user.id.as_str())))
+    ///     .authorize_with(|head| match head.extensions.get::<User>() {
+    ///         Some(user) if user.blocked => {
+    ///             let mut refusal = Response::new(Bytes::from("blocked"));
+    ///             *refusal.status_mut() = StatusCode::FORBIDDEN;
+    ///             Authorization::Refuse(Box::new(refusal))
+    ///         }
+    ///         _ => Authorization::Allow,
+    ///     });
+    /// # let _ = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn authorize_with(self, authorize: impl Fn(&request::Parts) -> Authorization + Send + Sync + 'static) -> Self {
         self.set(|settings| settings.authorize = Some(Arc::new(authorize)))
     }

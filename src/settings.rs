@@ -12,7 +12,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 /// The events of a stream that are kept. The bytes bound the memory: with long answers raise this one, to 8,192 say.
 pub const DEFAULT_MAX_EVENTS: usize = 256;
-/// The bytes of a stream that are kept: 1.5 MB (MiB and a half, as the environment variable counts).
+/// The bytes of a stream that are kept: 1.5 MiB.
 pub const DEFAULT_MAX_BYTES: usize = 1_572_864;
 /// The largest event that is kept. A larger one reaches the first client and is a gap to all others.
 pub const DEFAULT_MAX_EVENT_BYTES: usize = 1024 * 1024;
@@ -66,6 +66,18 @@ pub enum EventIds {
 ///
 /// As a response extension it holds for that one stream: a handler whose client fails on events that it does
 /// not know answers with `ControlEvents::Comments` among its extensions.
+///
+/// ```
+/// use axum::{Extension, response::{IntoResponse, Sse, sse::Event}};
+/// use futures_util::stream;
+/// use tower_resume::ControlEvents;
+///
+/// async fn chat() -> impl IntoResponse {
+///     let answer = stream::iter([Ok::<_, std::io::Error>(Event::default().data("{}"))]);
+///     (Extension(ControlEvents::Comments), Sse::new(answer))
+/// }
+/// # let _ = axum::Router::<()>::new().route("/chat", axum::routing::post(chat));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ControlEvents {

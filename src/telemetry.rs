@@ -5,6 +5,20 @@
 //!
 //! The metrics go to the recorder of the [`metrics`](https://docs.rs/metrics) facade that is installed when the layer
 //! first wraps a service. Install yours before that: what was looked up without one counts nowhere.
+//!
+//! ```
+//! # #[cfg(feature = "metrics")] {
+//! use tower_resume::telemetry::{METRICS, MetricKind};
+//!
+//! // Exporters want to be told the buckets of a histogram: here they are, one list for each.
+//! for metric in METRICS.iter().filter(|metric| metric.kind == MetricKind::Histogram) {
+//!     println!("{}: {:?}", metric.name, metric.buckets);
+//! }
+//! # }
+//! ```
+//!
+//! The log's side needs no more than a subscriber of `tracing`, with the [target](TARGET) at `info`, or at `debug` to see each
+//! stream begin, resume and end.
 
 #[cfg(feature = "metrics")]
 mod meter;

@@ -19,6 +19,20 @@ use std::{fmt, sync::Arc, time::Duration};
 /// Made by [`Client::get`](super::Client::get), [`Client::post`](super::Client::post) and
 /// [`Client::request`](super::Client::request). What is wrong with it, the stream says: it is the first thing that it
 /// yields.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use tower_resume::client::{Client, FileStorage};
+///
+/// // A program that is killed and started again goes on where it was. Without a server it gives up after ten attempts.
+/// let stream = Client::new()
+///     .get("http://127.0.0.1:3000/count")
+///     .storage(FileStorage::new("places"))
+///     .retry_max(Duration::from_secs(5))
+///     .max_attempts(10)
+///     .send();
+/// # let _ = stream;
+/// ```
 #[must_use = "nothing is asked for before the stream is made by `send` and read"]
 pub struct Request {
     options: Result<Options, Error>,

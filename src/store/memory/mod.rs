@@ -63,7 +63,7 @@ struct Shared {
 
 impl MemoryStore {
     /// The most that a store holds where nothing else is set: 256 MiB, some 170 streams at their default limit
-    /// of 1.5 MB, or many more of the usual size. Without a bound, a node that is busy enough would run out of memory.
+    /// of 1.5 MiB, or many more of the usual size. Without a bound, a node that is busy enough would run out of memory.
     pub const DEFAULT_MAX_BYTES: usize = 256 * 1024 * 1024;
 
     /// An empty store that holds up to [`DEFAULT_MAX_BYTES`](Self::DEFAULT_MAX_BYTES).
