@@ -1,14 +1,20 @@
 //! A drain: clients go on elsewhere where they can, streams run to their end, what is left at the deadline is
 //! interrupted, and no response of the layer's stays open.
 
-use crate::common::{Ended, Handler, Logs, Reply, Stage, Switch, Told, ask, call, keys, layer, until};
+mod deadline;
+mod shutdown;
+
+use crate::common::{Ended, Handler, Logs, Reply, Switch, Told, call, get_stream, keys, layer, until};
 use axum::{Router, body::Body};
 use futures_util::future::join_all;
-use http::Version;
-use std::{future::IntoFuture as _, time::Duration};
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::Instant};
+use http::{Request, Version};
+use std::time::Duration;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 use tower_resume::{
-    Attach, Drained, Durability, Idempotency, ResumeLayer, StreamName,
+    Attach, Drained, ResumeLayer, StreamName,
     store::{MemoryStore, Store},
     telemetry::Name,
 };
@@ -29,20 +35,20 @@ impl<S: Store> Here<S> {
 
     /// Begins a stream; its client has seen `open`: both sides, and the token.
     async fn begin(&self) -> (Told, Reply, String) {
-        let mut first = call(self.app.clone(), crate::common::get_stream()).await;
+        let mut first = call(self.app.clone(), get_stream()).await;
         let token = first.phase("open").await["token"].as_str().unwrap().to_owned();
         (self.handler.told().await, first, token)
     }
 
     async fn resume(&self, token: &str) -> Reply {
-        let request = http::Request::get("/resume").header("x-resume-token", token).body(Body::empty()).unwrap();
+        let request = Request::get("/resume").header("x-resume-token", token).body(Body::empty()).unwrap();
         call(self.app.clone(), request).await
     }
 
     /// Waits until this node, too, knows of this event.
     async fn knows(&self, token: &str, last: u64) {
         until("it is known", async || {
-            let request = http::Request::get("/resume?mode=status").header("x-resume-token", token);
+            let request = Request::get("/resume?mode=status").header("x-resume-token", token);
             let status = call(self.app.clone(), request.body(Body::empty()).unwrap()).await;
             status.status == 200 && status.json().await["last"] == last
         })
@@ -65,10 +71,7 @@ fn two() -> ([Here<Switch>; 2], [Switch; 2]) {
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 
-fn drained(interrupted: usize, unstored: usize, open: usize) -> (usize, usize, usize) {
-    (interrupted, unstored, open)
-}
-
+/// How many streams were interrupted, how many are not stored, and how many responses are open still.
 fn parts(drained: Drained) -> (usize, usize, usize) {
     (drained.interrupted, drained.unstored, drained.open)
 }
@@ -144,7 +147,7 @@ async fn on_a_shared_store_clients_go_on_on_another_node_at_scattered_moments_an
         let rest = rest(reply, &before.token).await;
         assert_eq!((&*rest.numbers, rest.status.as_deref()), (&[4, 5, 6][..], Some("complete")));
     }
-    assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 0));
+    assert_eq!(parts(drain.await.unwrap()), (0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,7 +175,7 @@ async fn whoever_comes_to_a_node_that_is_drained_is_served_for_a_while_over_a_co
         [(Version::HTTP_11, Some("close")), (Version::HTTP_10, Some("close")), (Version::HTTP_2, None)]
     {
         let begun = Instant::now();
-        let request = http::Request::get("/stream").version(version).body(Body::empty()).unwrap();
+        let request = Request::get("/stream").version(version).body(Body::empty()).unwrap();
         let first = call(one.app.clone(), request).await;
         assert_eq!((first.status.as_u16(), first.header("connection")), (200, close), "{version:?}");
         let told = one.handler.told().await;
@@ -188,7 +191,7 @@ async fn whoever_comes_to_a_node_that_is_drained_is_served_for_a_while_over_a_co
     }
     assert_eq!(one.resume("rubbish").await.status, 400, "refusals are what they were");
     drop(told);
-    assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 0));
+    assert_eq!(parts(drain.await.unwrap()), (0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,7 +204,7 @@ async fn on_a_store_of_its_own_clients_stay_and_streams_run_to_their_end() {
     let drain = here.drain(10 * MINUTE);
     for number in 1..=20 {
         told.send(format!("data: {number}\n\n"));
-        tokio::time::sleep(20 * SECOND).await;
+        sleep(20 * SECOND).await;
         first.counts([number]).await;
         second.counts([number]).await;
         assert!(!drain.is_finished());
@@ -212,34 +215,7 @@ async fn on_a_store_of_its_own_clients_stay_and_streams_run_to_their_end() {
         assert_eq!(reply.rest().await, (vec![], Ended::Clean));
     }
     drop((first, second));
-    assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_left_at_the_deadline_is_interrupted_and_its_clients_see_the_end() {
-    for shared in [true, false] {
-        for within in [Duration::ZERO, 30 * SECOND] {
-            let switch = Switch::new(&MemoryStore::new());
-            let switch = if shared { switch.shared() } else { switch };
-            // One that cannot be written to: nobody can go on elsewhere.
-            switch.set_full(true);
-            let here = Here::new(ResumeLayer::new(switch.clone(), keys()).tokens_are_enough());
-            let (told, first, token) = here.begin().await;
-            told.count(1..=3);
-            let second = here.resume(&token).await;
-            let begun = Instant::now();
-            let drain = here.drain(within);
-            for reply in [first, second] {
-                let rest = rest(reply, &token).await;
-                assert_eq!((&*rest.numbers, rest.status.as_deref()), (&[1, 2, 3][..], Some("interrupted")));
-                assert_eq!(rest.ended, Ended::Clean);
-                assert!(rest.at - begun >= within && rest.at - begun < within + 2 * SECOND);
-            }
-            told.dropped().await;
-            assert_eq!(parts(drain.await.unwrap()), drained(1, usize::from(shared), 0), "shared: {shared}");
-            assert!(begun.elapsed() <= within + 2 * SECOND);
-        }
-    }
+    assert_eq!(parts(drain.await.unwrap()), (0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,7 +227,7 @@ async fn while_the_store_is_out_clients_stay_and_once_it_is_back_they_are_sent_a
     one.knows(&token, 1).await;
     let drain = one.drain(10 * MINUTE);
     switch.set_down(true);
-    tokio::time::sleep(MINUTE).await;
+    sleep(MINUTE).await;
     told.send("data: 2\n\n");
     let token = first.counts([2]).await;
     switch.set_down(false);
@@ -262,122 +238,7 @@ async fn while_the_store_is_out_clients_stay_and_once_it_is_back_they_are_sent_a
     other.knows(&token, 2).await;
     told.end();
     assert_eq!(rest(other.resume(&token).await, &token).await.status.as_deref(), Some("complete"));
-    assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_drain_waits_for_ends_to_be_stored_but_not_beyond_the_deadline() {
-    for comes_back in [true, false] {
-        let ([one, other], [switch, _]) = two();
-        let (told, mut first, token) = one.begin().await;
-        told.send("data: 1\n\n");
-        first.counts([1]).await;
-        one.knows(&token, 1).await;
-        switch.set_full(true);
-        let drain = one.drain(MINUTE);
-        told.end();
-        assert_eq!(rest(first, &token).await.status.as_deref(), Some("complete"));
-        tokio::time::sleep(MINUTE / 2).await;
-        assert!(!drain.is_finished());
-        if comes_back {
-            switch.set_full(false);
-            let begun = Instant::now();
-            assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 0));
-            assert!(begun.elapsed() < 10 * SECOND);
-            let rest = rest(other.resume(&token).await, &token).await;
-            assert_eq!((&*rest.numbers, rest.status.as_deref()), (&[1][..], Some("complete")));
-        } else {
-            assert_eq!(parts(drain.await.unwrap()), drained(0, 1, 0));
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stored_stream_is_drained_as_any_other() {
-    let store = MemoryStore::new();
-    let switch = Switch::new(&store).shared();
-    let layer = ResumeLayer::new(switch.clone(), keys()).tokens_are_enough().durability(Durability::Stored);
-    let here = Here::new(layer);
-    let (told, mut first, token) = here.begin().await;
-    told.send("data: 1\n\n");
-    first.counts([1]).await;
-    // What the store does not have, nobody is shown: at the deadline the response is cut.
-    switch.set_full(true);
-    told.send("data: 2\n\n");
-    let begun = Instant::now();
-    let drain = here.drain(5 * SECOND);
-    let rest = rest(first, &token).await;
-    assert_eq!((rest.ended, rest.status, rest.numbers.len()), (Ended::Abrupt, None, 0));
-    assert_eq!(parts(drain.await.unwrap()), drained(1, 1, 0));
-    assert!(begun.elapsed() < 8 * SECOND);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_drain_can_be_asked_for_twice_and_left_and_the_earliest_deadline_counts() {
-    let here = Here::new(layer());
-    let (told, first, token) = here.begin().await;
-    let begun = Instant::now();
-    drop(here.layer.drain(Duration::ZERO));
-    let far = here.drain(Duration::MAX);
-    let aborted = here.drain(SECOND);
-    tokio::task::yield_now().await;
-    aborted.abort();
-    tokio::time::sleep(10 * SECOND).await;
-    assert!(!told.is_dropped(), "a future that is dropped ends nothing");
-    let near = here.drain(10 * SECOND);
-    let rest = rest(first, &token).await;
-    assert_eq!((rest.status.as_deref(), rest.ended), (Some("interrupted"), Ended::Clean));
-    assert_eq!(rest.at - begun, 20 * SECOND);
-    assert_eq!(parts(near.await.unwrap()), drained(1, 0, 0));
-    assert_eq!(parts(far.await.unwrap()), drained(0, 0, 0));
-    assert_eq!(parts(here.drain(MINUTE).await.unwrap()), drained(0, 0, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_drain_waits_for_handlers_that_have_not_answered_yet() {
-    let (answer, answered) = oneshot::channel::<()>();
-    let answered = std::sync::Mutex::new(Some(answered));
-    let (one, _) = (layer(), ());
-    let handler = tower::service_fn(move |_: http::Request<Body>| {
-        let answered = answered.lock().unwrap().take().unwrap();
-        async move {
-            answered.await.unwrap();
-            let body = Body::from("data: 1\n\n");
-            Ok::<_, std::convert::Infallible>(
-                http::Response::builder().header("content-type", "text/event-stream").body(body).unwrap(),
-            )
-        }
-    });
-    let first = tokio::spawn(call(tower::Layer::layer(&one, handler), crate::common::get_stream()));
-    tokio::time::sleep(SECOND).await;
-    let drain = tokio::spawn(one.drain(MINUTE));
-    tokio::time::sleep(MINUTE / 2).await;
-    assert!(!drain.is_finished());
-    answer.send(()).unwrap();
-    let rest = rest(first.await.unwrap(), "").await;
-    assert_eq!((&*rest.numbers, rest.status.as_deref()), (&[1][..], Some("complete")));
-    assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_drain_waits_for_the_handler_of_a_key_also_where_its_client_has_left_and_joins_say_close() {
-    let stage = Stage::new();
-    let layer = layer().idempotency(Idempotency::new().shared_keys());
-    let node = stage.under(layer.clone());
-    let keyed = || http::Request::post("/").header("idempotency-key", "a").body(Body::empty()).unwrap();
-    let left = ask(&node, keyed());
-    let handler = stage.call().await;
-    left.abort();
-    let drain = tokio::spawn(layer.drain(MINUTE));
-    tokio::time::sleep(MINUTE / 2).await;
-    assert!(!drain.is_finished());
-    let body = handler.stream();
-    body.count(1);
-    let joined = call(node, keyed()).await;
-    assert_eq!((joined.header("idempotency-replayed"), joined.header("connection")), (Some("true"), Some("close")));
-    drop(body);
-    assert_eq!(&*rest(joined, "").await.numbers, [1]);
-    assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 0));
+    assert_eq!(parts(drain.await.unwrap()), (0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -390,55 +251,19 @@ async fn a_caller_that_is_attached_during_a_drain_is_told_to_come_back_elsewhere
     let handler = Handler::with_head(named);
     let attach = axum::routing::get(async || axum::Extension(Attach::to("chat")));
     let app = handler.router().route("/attach", attach).layer(layer.clone());
-    let mut first = call(app.clone(), crate::common::get_stream()).await;
+    let mut first = call(app.clone(), get_stream()).await;
     first.phase("open").await;
     let told = handler.told().await;
     let drain = tokio::spawn(layer.drain(MINUTE));
-    tokio::time::sleep(SECOND).await;
-    let request = http::Request::get("/attach").body(Body::empty()).unwrap();
+    sleep(SECOND).await;
+    let request = Request::get("/attach").body(Body::empty()).unwrap();
     let attached = call(app, request).await;
     assert_eq!((attached.status.as_u16(), attached.header("connection")), (200, Some("close")));
     told.end();
     for reply in [first, attached] {
         assert_eq!(rest(reply, "").await.status.as_deref(), Some("complete"));
     }
-    assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_that_takes_nothing_holds_a_drain_up_to_its_deadline_only() {
-    let ([one, other], _) = two();
-    let (told, mut first, token) = one.begin().await;
-    told.send("data: 1\n\n");
-    first.counts([1]).await;
-    other.knows(&token, 1).await;
-    let begun = Instant::now();
-    let drain = one.drain(MINUTE);
-    told.end();
-    assert_eq!(parts(drain.await.unwrap()), drained(0, 0, 1));
-    assert!(begun.elapsed() >= MINUTE && begun.elapsed() <= MINUTE + 2 * SECOND);
-    assert_eq!(rest(first, &token).await.status.as_deref(), Some("complete"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn once_a_node_is_drained_nothing_stays_open_there() {
-    let ([one, other], _) = two();
-    let (elsewhere, _first, token) = other.begin().await;
-    elsewhere.send("data: 1\n\n");
-    one.knows(&token, 1).await;
-    assert_eq!(parts(one.drain(MINUTE).await.unwrap()), drained(0, 0, 0));
-    let begun = Instant::now();
-    let late = rest(one.resume(&token).await, &token).await;
-    assert_eq!((late.ended, late.status), (Ended::Abrupt, None));
-    let first = call(one.app.clone(), crate::common::get_stream()).await;
-    let told = one.handler.told().await;
-    let late = rest(first, "").await;
-    assert_eq!((late.ended, late.status.as_deref()), (Ended::Clean, Some("interrupted")));
-    told.dropped().await;
-    assert!(begun.elapsed() < SECOND);
-    // What is over is replayed as ever.
-    let again = rest(one.resume(&late.token).await, &late.token).await;
-    assert_eq!((again.ended, again.status.as_deref()), (Ended::Clean, Some("interrupted")));
+    assert_eq!(parts(drain.await.unwrap()), (0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -459,77 +284,4 @@ async fn a_drain_is_told_from_its_beginning_to_what_is_left() {
     assert_eq!(lines(Name::DrainDone), ["INFO event=drain_done interrupted=1 unstored=0 open=0"]);
     let away = lines(Name::ReaderSentAway);
     assert!(away.len() == 1 && away[0].ends_with("seq=1") && !away[0].contains(&token), "{away:?}");
-}
-
-/// A server that is told to stop gracefully.
-struct Graceful {
-    addr: std::net::SocketAddr,
-    stop: oneshot::Sender<()>,
-    server: JoinHandle<std::io::Result<()>>,
-}
-
-impl Graceful {
-    async fn start(app: Router) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let addr = listener.local_addr().unwrap();
-        let server = axum::serve(listener, app).with_graceful_shutdown(async { drop(stopped.await) });
-        Self { addr, stop, server: tokio::spawn(server.into_future()) }
-    }
-}
-
-/// Opens streams of all kinds, lets half of the handlers end, and stops the server: it returns, and so do all clients.
-async fn a_server_stops<S: Store>(layer: ResumeLayer<S>, goes_on_elsewhere: bool) {
-    let handler = Handler::new();
-    let app = handler.router().layer(layer.clone()).route_service("/resume", layer.endpoint());
-    let server = Graceful::start(app).await;
-    let request = |path, http2| {
-        let request = crate::common::Request::get(server.addr, path);
-        if http2 { request.http2() } else { request }
-    };
-    let (mut told, mut clients) = (Vec::new(), Vec::new());
-    for number in 0..8 {
-        let mut first = request("/stream", number % 2 == 0).send().await;
-        let token = first.phase("open").await["token"].as_str().unwrap().to_owned();
-        let handler = handler.told().await;
-        handler.count(1..=3);
-        first.counts(1..=3).await;
-        told.push(handler);
-        clients.push(tokio::spawn(async move { first.events().await }));
-        let mut second = request("/resume", number % 2 == 0).header("x-resume-token", &token).send().await;
-        second.phase("replay").await;
-        second.counts(1..=3).await;
-        clients.push(tokio::spawn(async move { second.events().await }));
-    }
-    server.stop.send(()).unwrap();
-    let drain = tokio::spawn(layer.drain(4 * SECOND));
-    for told in told.drain(..4) {
-        told.count([4]);
-    }
-    let drained = drain.await.unwrap();
-    server.server.await.unwrap().unwrap();
-    assert_eq!(parts(drained), (4, 0, 0));
-    let (mut sent_away, mut ended) = (0, 0);
-    for client in clients {
-        let (events, how) = client.await.unwrap();
-        let end = events.last().and_then(|event| event.phase()).is_some_and(|phase| phase == "end");
-        assert_eq!(how, if end { Ended::Clean } else { Ended::Abrupt });
-        (sent_away, ended) = (sent_away + u32::from(!end), ended + u32::from(end));
-    }
-    println!("a graceful shutdown: {sent_away} clients sent away, {ended} saw the end");
-    assert_eq!(sent_away > 0, goes_on_elsewhere);
-}
-
-#[tokio::test]
-async fn a_server_with_open_streams_shuts_down_gracefully_over_memory() {
-    a_server_stops(layer(), false).await;
-}
-
-#[cfg(feature = "redis")]
-#[tokio::test]
-async fn a_server_with_open_streams_shuts_down_gracefully_over_redis() {
-    let Some(redis) = crate::redis_server::RedisServer::start().await else { return };
-    let store = tower_resume::store::RedisStore::connect(&redis.url()).unwrap();
-    assert!(store.ready(10 * SECOND).await);
-    a_server_stops(ResumeLayer::new(store, keys()).tokens_are_enough(), true).await;
 }
