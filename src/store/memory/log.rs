@@ -1,11 +1,13 @@
 //! One stream's log: its chunks, and what may be done to them.
 
-use super::state::Trash;
 use crate::store::page::{PAGE_MAX_BYTES, PAGE_MAX_CHUNKS};
 use crate::store::{Append, Appended, Chunk, Counts, Onto, Opened, Page, StreamHead, Tail};
 use crate::{EndStatus, Event, NodeId};
 use std::collections::VecDeque;
 use tokio::time::Instant;
+
+/// What is let go of, to be dropped once the lock is free: giving memory back takes its time.
+pub(super) type Trash = Vec<Chunk>;
 
 /// What a log takes beside its chunks, roughly: its entry in the map, its head, its place in the order of ends.
 pub(super) const LOG_ROOM: usize = 512;

@@ -6,6 +6,7 @@
 mod log;
 mod names;
 mod state;
+mod stream;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -16,8 +17,9 @@ use super::{
 };
 use crate::{EndStatus, NodeId, RequestId};
 use bytes::Bytes;
+use log::Trash;
 use names::Names;
-use state::{State, Trash};
+use state::State;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,

@@ -45,7 +45,7 @@ impl Names {
             self.due.remove(&(due, name));
         }
         if let Some(value) = &value {
-            let due = super::state::later(now, ttl);
+            let due = super::stream::later(now, ttl);
             self.values.insert(name, (value.clone(), due));
             self.due.insert((due, name));
         }

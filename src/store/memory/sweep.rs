@@ -1,6 +1,6 @@
 //! Gives the memory of expired logs back, also where no request comes any more.
 
-use super::{Shared, state::Trash};
+use super::{Shared, log::Trash};
 use std::sync::{Arc, Weak};
 use tokio::{runtime::Handle, sync::Notify, time};
 
