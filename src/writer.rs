@@ -4,9 +4,8 @@
 //! It never delays anybody: what it has not written yet is in the live log, and what the live log has let go
 //! meanwhile is trimmed in the store as well.
 
-mod trim;
-
 mod answers;
+mod trim;
 
 use crate::{
     EndStatus, NodeId,
@@ -371,8 +370,8 @@ impl Writer {
             snapshot: self
                 .snapshot
                 .as_deref()
-                .cloned()
-                .filter(|_| !self.sent_snapshot || self.footing != Footing::Firm),
+                .filter(|_| !self.sent_snapshot || self.footing != Footing::Firm)
+                .cloned(),
             ttl: self.node.settings.ttl(),
             replicas: self.node.settings.replicas(),
         };

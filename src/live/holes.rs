@@ -5,6 +5,7 @@
 
 use super::{Limits, state::State};
 use crate::{Event, Step};
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 /// Events that follow one another and are gone.
 #[derive(Debug)]
@@ -207,36 +208,35 @@ impl State {
 
     /// One more than the last event that is gone once these are added, should all go that can.
     pub(super) fn hole_with(&self, more: &[Event], limits: Limits, to_free: usize) -> u64 {
-        let all = || self.events.iter().map(|kept| &kept.event).chain(more);
-        let (mut events, mut bytes) = (self.events.len() + more.len(), all().map(Event::size).sum::<usize>());
-        // The newest stays.
-        let mut going: Vec<(u8, usize, usize)> = all()
-            .take(events.saturating_sub(1))
-            .enumerate()
-            .map(|(place, event)| (event.priority, place, event.size()))
-            .collect();
-        going.sort_unstable();
-        let mut free = 0;
-        let over = going.iter().take_while(|(.., size)| {
-            let is_over = events > limits.events || bytes > limits.bytes;
-            if is_over {
-                (events, bytes, free) = (events - 1, bytes - size, free + size);
-            }
-            is_over
-        });
-        let over = over.count();
-        let (over, rest) = going.split_at(over);
-        let mut last = over.iter().map(|(_, place, _)| *place).max();
-        let mut rest: Vec<(usize, usize)> = rest.iter().map(|(_, place, size)| (*place, *size)).collect();
-        rest.sort_unstable();
-        for (place, size) in rest {
-            if free >= to_free {
-                break;
-            }
-            free += size;
+        let gone = self.holes.last_to().unwrap_or(self.first - 1);
+        let mut events = self.events.len() + more.len();
+        let mut bytes = self.bytes + more.iter().map(Event::size).sum::<usize>();
+        let is_over = |events, bytes| events > limits.events || bytes > limits.bytes;
+        if !is_over(events, bytes) && to_free == 0 {
+            return gone + 1;
+        }
+        // The newest stays. Few go of many: they are not sorted all.
+        let all = self.events.iter().map(|kept| &kept.event).chain(more).take(events.saturating_sub(1)).enumerate();
+        let mut going: BinaryHeap<_> =
+            all.map(|(place, event)| Reverse((event.priority, place, event.size()))).collect();
+        let (mut free, mut last) = (0, None);
+        while is_over(events, bytes)
+            && let Some(Reverse((_, place, size))) = going.pop()
+        {
+            (events, bytes, free) = (events - 1, bytes - size, free + size);
             last = last.max(Some(place));
         }
-        let gone = self.holes.last_to().unwrap_or(self.first - 1);
+        if free < to_free {
+            let mut rest: Vec<_> = going.into_iter().map(|Reverse((_, place, size))| (place, size)).collect();
+            rest.sort_unstable();
+            for (place, size) in rest {
+                if free >= to_free {
+                    break;
+                }
+                free += size;
+                last = last.max(Some(place));
+            }
+        }
         let last = last.map(|place| match place.checked_sub(self.events.len()) {
             None => self.seq_at(place),
             Some(new) => self.last() + 1 + new as u64,
