@@ -20,17 +20,17 @@ use tokio::time::{Instant, sleep_until};
 const LOOK: Duration = Duration::from_secs(1);
 /// How long its writer may have said nothing before it is asked about whether it lives.
 const QUIET: Duration = Duration::from_secs(2);
+/// How long a stream that nobody reads any more is still followed: a client that was cut comes back.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// What has become of the writer.
-enum Writer {
+enum Fate {
     Lives,
     /// It is dead, and its stream has an end.
     Ended,
     /// It is dead, and its log is gone.
     Gone,
 }
-
-/// How long a stream that nobody reads any more is still followed: a client that was cut comes back.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// A live log for what the store holds behind a cursor, still empty; [`feed`] brings it to life.
 pub(crate) fn log_of(node: &Arc<Node>, id: crate::RequestId, opened: &Opened) -> LiveLog {
@@ -161,10 +161,10 @@ impl Follower {
                                 self.complain(&mut vigil, writer).await;
                             }
                             match self.look_for_writer(&mut vigil).await {
-                                Writer::Lives => {}
+                                Fate::Lives => {}
                                 // Behind whatever came before it.
-                                Writer::Ended => look = true,
-                                Writer::Gone => return,
+                                Fate::Ended => look = true,
+                                Fate::Gone => return,
                             }
                         }
                         // It will not get better by being looked at: clients come again, to another node perhaps.
@@ -231,22 +231,22 @@ impl Follower {
     }
 
     /// Whether the writer lives; where it does not, the stream is ended in its place.
-    async fn look_for_writer(&self, vigil: &mut Vigil) -> Writer {
+    async fn look_for_writer(&self, vigil: &mut Vigil) -> Fate {
         if !self.node.store.is_shared() || vigil.look().await != Verdict::Dead {
-            return Writer::Lives;
+            return Fate::Lives;
         }
         match vigil.end().await {
             Ok(Some(_)) => {
                 vigil.heard();
-                Writer::Ended
+                Fate::Ended
             }
             Ok(None) => {
                 self.log.finish(EndStatus::Interrupted, self.node.now());
-                Writer::Gone
+                Fate::Gone
             }
             Err(_) => {
                 vigil.blind();
-                Writer::Lives
+                Fate::Lives
             }
         }
     }

@@ -66,6 +66,11 @@ pub(super) const LIVES: &[f64] = &[0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60
 pub(super) const EVENTS: &[f64] =
     &[0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 8192.0];
 
+/// How streams end, in the words of [`EndStatus`](crate::EndStatus).
+pub(super) const ENDS: &[&str] = &["complete", "error", "interrupted", "cancelled"];
+/// Why events are missing.
+pub(super) const GAPS: &[&str] = &["trimmed", "oversize", "lost"];
+
 /// The codes of [`ResumeError`](crate::ResumeError).
 pub(super) const REFUSALS: &[&str] = &[
     "missing_token",

@@ -7,7 +7,7 @@
 #[cfg(feature = "metrics")]
 use super::{
     Name,
-    metric::{EVENTS, LIVES, Label, Metric, MetricKind, REFUSALS, TRIPS, WAITS},
+    metric::{ENDS, EVENTS, GAPS, LIVES, Label, Metric, MetricKind, REFUSALS, TRIPS, WAITS},
 };
 
 macro_rules! table {
@@ -82,9 +82,9 @@ table! {
         "Cancels by clients with the right to.";
     CancelResult: Counter "tower_resume_cancel_result_total" by result &["ended", "asked"], of CancelResult,
         "Cancels after which the stream was over, or asked to end.";
-    Gap: Counter "tower_resume_gap_total" by reason &["trimmed", "oversize", "lost"], of Gap,
+    Gap: Counter "tower_resume_gap_total" by reason GAPS, of Gap,
         "Times that a client was told of events that it will never get.";
-    GapEvents: Counter "tower_resume_gap_events_total" by reason &["trimmed", "oversize", "lost"],
+    GapEvents: Counter "tower_resume_gap_events_total" by reason GAPS,
         "Events that clients were told they will never get; each client counts.";
     EventOversized: Counter "tower_resume_event_oversized_total", of EventOversized,
         "Events too large to keep.";
@@ -101,7 +101,7 @@ table! {
     LogHealed: Counter "tower_resume_log_healed_total", of LogHealed,
         "Logs that the store had lost and that were written again.";
     StreamFenced: Counter "tower_resume_stream_fenced_total"
-        by status &["complete", "error", "interrupted", "cancelled"], of StreamFenced,
+        by status ENDS, of StreamFenced,
         "Streams of this node that somebody else has ended, and how.";
     WriterDead: Counter "tower_resume_writer_dead_total"
         by status &["complete", "error", "interrupted", "cancelled", "gone"], of WriterDead,
@@ -117,7 +117,7 @@ table! {
     HandlerFailed: Counter "tower_resume_handler_failed_total", of HandlerFailed,
         "Handlers whose body failed or panicked.";
     StreamEnded: Counter "tower_resume_stream_ended_total"
-        by status &["complete", "error", "interrupted", "cancelled"], of StreamEnded,
+        by status ENDS, of StreamEnded,
         "Streams that are over, and how they ended.";
     KeyJoined: Counter "tower_resume_key_joined_total", of KeyJoined,
         "Requests with an idempotency key that joined the stream of an earlier one.";

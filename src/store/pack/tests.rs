@@ -43,6 +43,7 @@ fn what_is_not_known_here_is_named() {
 }
 
 /// Bodies that repeat themselves, and bodies that do not.
+#[cfg(any(feature = "compression", feature = "encryption"))]
 fn bodies() -> impl Strategy<Value = Vec<u8>> {
     let repeating = (vec(any::<u8>(), 1..40), 1..800_usize).prop_map(|(part, times)| part.repeat(times));
     prop_oneof![vec(any::<u8>(), 0..3_000), repeating]
