@@ -5,6 +5,8 @@ export const TOKEN = `rg${"A".repeat(72)}`;
 /** A token at a seq, as a test can tell it: of the right form, and never parsed by the client. */
 export const tokenAt = (seq) => `${TOKEN.slice(0, 66)}${String(seq).padStart(8, "0")}`;
 
+/** What a connection that is reset throws. */
+export const reset = () => new TypeError("terminated");
 export const bytes = (text) => new TextEncoder().encode(text);
 
 /** A response of `chunks`: texts, byte arrays, promises to wait for, errors to end with. */
@@ -73,6 +75,12 @@ export const problem = (status, code, headers = {}) =>
     status,
     headers: { "content-type": "application/problem+json", ...headers },
   });
+
+/** A page in place of a stream. */
+export const html = () => new Response("<html>", { headers: { "content-type": "text/html" } });
+
+/** What was seen, in short: the events' seqs, and the types of all else. */
+export const seqs = (seen) => seen.map((one) => (one.type === "event" ? one.seq : one.type));
 
 /** All that a stream yields; and what it throws, as `error`. */
 export async function collect(stream) {
