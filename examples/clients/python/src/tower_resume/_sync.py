@@ -19,7 +19,8 @@ from ._core import Core
 from ._errors import ResumableError
 from ._events import StreamEvent
 from ._http import Auth, BodyArguments, HeaderValues, Prepared
-from ._state import State, Stats
+from ._known import Known
+from ._state import State
 from ._steps import Deliver, Finish, Load, Read, ReadProblem, Send, Store, Wait
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 Headers = HeaderValues | Callable[[], HeaderValues]
 
 
-class Resumable(Iterator[StreamEvent]):
+class Resumable(Known, Iterator[StreamEvent]):
     """A stream of events that comes back by itself. Made by `resumable`.
 
     One thread iterates. `close`, `disconnect` and `cancel` can be called from any thread.
@@ -230,39 +231,6 @@ class Resumable(Iterator[StreamEvent]):
         # An iterator that was left in the middle and forgotten.
         if hasattr(self, "_chunks") and not self._closed:
             self._shut()
-
-    # What is known.
-
-    @property
-    def state(self) -> State:
-        return self._core.state
-
-    @property
-    def seq(self) -> int | None:
-        """The last position that was delivered."""
-        return self._core.cursor.delivered
-
-    @property
-    def token(self) -> str | None:
-        """What a client needs to resume here. Whoever has it can read the stream: do not log it."""
-        return self._core.cursor.token
-
-    @property
-    def request_id(self) -> str | None:
-        """The stream's name, for logs and support."""
-        return self._core.cursor.request_id
-
-    @property
-    def stats(self) -> Stats:
-        return self._core.stats
-
-    @property
-    def last_problem(self) -> str | None:
-        """Why the last connection or attempt failed."""
-        return self._core.last_problem
-
-    def __repr__(self) -> str:
-        return f"<Resumable {self.state}, seq {self.seq}, stream {self.request_id}>"
 
     # Inside.
 
