@@ -19,15 +19,7 @@ after(async () => {
   await server?.stop();
 });
 
-async function on(options, does) {
-  const demo = await Demo.open(browser, server.base, options);
-  try {
-    await does(demo);
-    assert.deepEqual(demo.errors, []);
-  } finally {
-    await demo.close();
-  }
-}
+const on = (options, does) => Demo.visit(browser, server.base, options, does);
 
 async function judge(demo, where) {
   // By the driver, and not as a script of the page's: its policy has none but its own.

@@ -1,5 +1,6 @@
 // What the tests need: a server that can be killed and started again, a browser, and a page with its buttons.
 
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
@@ -85,6 +86,17 @@ export class Demo {
     const demo = new Demo(page);
     await page.goto(url);
     return demo;
+  }
+
+  /** Does this with a page of its own, and wants no error in it. */
+  static async visit(browser, url, options, does) {
+    const demo = await Demo.open(browser, url, options);
+    try {
+      await does(demo);
+      assert.deepEqual(demo.errors, []);
+    } finally {
+      await demo.close();
+    }
   }
 
   constructor(page) {

@@ -12,12 +12,9 @@ after(() => browser?.close());
 
 async function on(env, does) {
   const server = await Server.start({ DRAFT_PACE_MS: "900", ...env });
-  const demo = await Demo.open(browser, server.base);
   try {
-    await does(demo, server);
-    assert.deepEqual(demo.errors, []);
+    await Demo.visit(browser, server.base, {}, (demo) => does(demo, server));
   } finally {
-    await demo.close();
     await server.stop();
   }
 }

@@ -17,16 +17,7 @@ after(async () => {
   await server?.stop();
 });
 
-/** Runs `does` with a page of the server's, and wants no error in it. */
-async function on(options, does) {
-  const demo = await Demo.open(browser, server.base, options);
-  try {
-    await does(demo);
-    assert.deepEqual(demo.errors, []);
-  } finally {
-    await demo.close();
-  }
-}
+const on = (options, does) => Demo.visit(browser, server.base, options, does);
 
 /** All that the server has sent is there, once, in order, and drawn. */
 async function isWhole(demo, { reconnects = 0 } = {}) {
