@@ -36,6 +36,7 @@ mod table;
 mod templates;
 mod text;
 mod topology;
+mod usage;
 mod validate;
 mod viewers;
 mod watch;
@@ -57,6 +58,10 @@ use crate::pace::Pace;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    if let Some(usage) = usage::asked(std::env::args_os().skip(1))? {
+        std::io::stdout().lock().write_all(usage.as_bytes())?;
+        return Ok(());
+    }
     let log = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "tower_resume=info".into());
     tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).init();
     let port: u16 = variable("PORT", "a port number")?.unwrap_or(3101);
