@@ -4,6 +4,9 @@ use super::ResumeLayer;
 use crate::{Durability, StoreOut, settings::FOREVER};
 use std::time::Duration;
 
+/// # Durability
+///
+/// What a client's sight of an event says about the store.
 impl<S, Start> ResumeLayer<S, Start> {
     /// Whether an event goes out before the store has it. Defaults to [`Durability::Relaxed`].
     ///

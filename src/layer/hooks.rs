@@ -5,6 +5,9 @@ use crate::{Authorization, Classify, Principal, RequestId, SnapshotFold, Step};
 use http::request;
 use std::sync::Arc;
 
+/// # Hooks
+///
+/// What the application knows of its events and of who asks.
 impl<S, Start> ResumeLayer<S, Start> {
     /// What the events are: step, class, result. Defaults to nothing in particular.
     ///

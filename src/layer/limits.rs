@@ -4,6 +4,9 @@ use super::ResumeLayer;
 use crate::Eviction;
 use std::num::NonZeroUsize;
 
+/// # Limits
+///
+/// How much is kept, and of how many streams and readers.
 impl<S, Start> ResumeLayer<S, Start> {
     /// The events of a stream that are kept. Defaults to 256. With long answers raise it, to 8,192 say: the
     /// bytes bound the memory.

@@ -4,6 +4,9 @@ use super::ResumeLayer;
 use crate::{Clock, WhenAlone, settings::FOREVER};
 use std::time::Duration;
 
+/// # Times
+///
+/// How long things are kept, and waited for.
 impl<S, Start> ResumeLayer<S, Start> {
     /// How long a token can be used. Defaults to 15 minutes.
     pub fn token_ttl(self, ttl: Duration) -> Self {

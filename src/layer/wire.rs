@@ -6,6 +6,9 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use std::sync::Arc;
 
+/// # On the wire
+///
+/// What clients see, and where their tokens are looked for.
 impl<S, Start> ResumeLayer<S, Start> {
     /// Which ids the events carry. Defaults to [`EventIds::Token`].
     pub fn event_ids(self, ids: EventIds) -> Self {
