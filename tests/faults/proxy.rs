@@ -1,6 +1,7 @@
 //! A small TCP proxy that does to connections what networks do: it cuts them, also in the middle of a reply, swallows
 //! what is said, delays it, narrows it, and refuses.
 
+use crate::redis_server::Port;
 use std::{
     io::{Error, ErrorKind},
     net::SocketAddr,
@@ -48,9 +49,10 @@ impl Proxy {
     pub async fn before(upstream: SocketAddr) -> Self {
         let fair = Weather { mode: Mode::Pass, latency: Duration::ZERO, bytes_a_second: None, replies: None, cuts: 0 };
         let (weather, seen) = watch::channel(fair);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let task = tokio::spawn(listen(listener, upstream, seen));
+        let port = Port::free();
+        let addr = SocketAddr::from(([127, 0, 0, 1], port.number));
+        let listener = TcpListener::bind(addr).await.unwrap();
+        let task = tokio::spawn(listen(listener, port, upstream, seen));
         Self { addr, weather, task }
     }
 
@@ -99,7 +101,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn listen(mut listener: TcpListener, upstream: SocketAddr, mut weather: watch::Receiver<Weather>) {
+async fn listen(mut listener: TcpListener, _kept: Port, upstream: SocketAddr, mut weather: watch::Receiver<Weather>) {
     let addr = listener.local_addr().unwrap();
     loop {
         let accept = async {

@@ -1,6 +1,6 @@
 //! A certificate authority of a test's own, its files gone when dropped.
 
-use crate::redis_server::{RedisServer, free_port};
+use crate::redis_server::{Port, RedisServer};
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, SanType};
 use std::{net::Ipv4Addr, path::PathBuf};
 
@@ -43,14 +43,16 @@ impl TestCa {
     /// A server with TLS on a port of its own, and the URL to it. `clients`: whether it asks for a certificate. `None` where
     /// there is none, or with a printed line one that is built without TLS.
     pub(crate) async fn serve(&self, clients: &str) -> Option<(RedisServer, String)> {
-        let port = free_port().await.to_string();
+        let kept = Port::free();
+        let port = kept.number.to_string();
         let (cert, key, roots) = (self.path("server.pem"), self.path("server.key"), self.path("ca.pem"));
         let mut args = vec!["--tls-port", &port, "--tls-cert-file", &cert, "--tls-key-file", &key];
         args.extend(["--tls-ca-cert-file", &roots, "--tls-auth-clients", clients]);
         if !RedisServer::can_start_with(&args).await {
             return None;
         }
-        let server = RedisServer::start_with(&args).await?;
+        let mut server = RedisServer::start_with(&args).await?;
+        server.keep(kept);
         Some((server, format!("rediss://127.0.0.1:{port}")))
     }
 

@@ -1,11 +1,11 @@
 //! A Redis Cluster of a test's own: three primaries with a replica each, which take over within some seconds.
 
-use crate::redis_server::{ROOM, RedisServer, Reply, free_port};
+use crate::redis_server::{Port, ROOM, RedisServer, Reply};
 use std::time::{Duration, Instant};
 use tokio::{sync::SemaphorePermit, time::sleep};
 
 /// How long the cluster may take for anything.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(60);
 const SLOTS: u16 = 16_384;
 /// How long a node may be silent before the others take it for dead.
 const NODE_TIMEOUT: &str = "2000";
@@ -22,17 +22,25 @@ impl RedisCluster {
         Self::start_with(&[]).await
     }
 
-    /// The same with further arguments for each server.
+    /// One in which nobody is taken for dead, however busy this machine is.
+    pub(crate) async fn steady() -> Option<Self> {
+        Self::start_with(&["--cluster-node-timeout", "60000"]).await
+    }
+
+    /// The same as [`Self::start`] with further arguments for each server.
     pub(crate) async fn start_with(args: &[&str]) -> Option<Self> {
         let room = ROOM.acquire().await.expect("room");
         let mut nodes = Vec::new();
         for _ in 0..6 {
-            let bus = free_port().await.to_string();
+            let kept = Port::free();
+            let bus = kept.number.to_string();
             let mut all = vec!["--cluster-enabled", "yes", "--cluster-port", &bus];
             all.extend(["--cluster-node-timeout", NODE_TIMEOUT, "--cluster-require-full-coverage", "no"]);
             all.extend(["--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"]);
             all.extend(args);
-            nodes.push(RedisServer::start_with(&all).await?);
+            let mut node = RedisServer::start_with(&all).await?;
+            node.keep(kept);
+            nodes.push(node);
         }
         let cluster = Self { nodes, _room: room };
         cluster.join().await;

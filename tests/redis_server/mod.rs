@@ -10,7 +10,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{TcpListener, TcpStream},
+    net::{TcpSocket, TcpStream},
     process::{Child, Command},
     sync::Semaphore,
     task::JoinHandle,
@@ -21,7 +21,7 @@ use tokio::{
 const BINARY: &str = "TOWER_RESUME_TEST_REDIS_SERVER";
 
 /// How long the server may take for anything.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The clusters and groups of replicas that a test binary runs at a time: with more of them on few cores, one may take
 /// another for dead.
@@ -30,7 +30,9 @@ pub(crate) static ROOM: Semaphore = Semaphore::const_new(2);
 /// A `redis-server` process.
 pub(crate) struct RedisServer {
     child: Option<Child>,
-    port: u16,
+    port: Port,
+    /// Those that its arguments name.
+    others: Vec<Port>,
     dir: PathBuf,
     args: Vec<String>,
     sentinel: bool,
@@ -97,7 +99,7 @@ impl RedisServer {
     }
 
     async fn started(mut self) -> Option<Self> {
-        // Another process may take the port in between: then the next one.
+        // Where a port cannot be kept, another process may take it in between: then the next one.
         for _ in 0..5 {
             if !self.launch().await {
                 return None;
@@ -106,7 +108,7 @@ impl RedisServer {
                 return Some(self);
             }
             self.kill().await;
-            self.port = free_port().await;
+            self.port = Port::free();
         }
         panic!("redis-server does not answer");
     }
@@ -114,7 +116,7 @@ impl RedisServer {
     /// Starts a replica of this one, and waits until it is in step.
     pub(crate) async fn replica(&self) -> Option<Self> {
         self.cli(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"]).await;
-        let replica = Self::start_with(&["--replicaof", "127.0.0.1", &self.port.to_string()]).await?;
+        let replica = Self::start_with(&["--replicaof", "127.0.0.1", &self.port().to_string()]).await?;
         let begun = Instant::now();
         while !self.cli(&["INFO", "replication"]).await.text().contains("state=online") {
             assert!(begun.elapsed() < PATIENCE, "the replica is not in step");
@@ -125,10 +127,16 @@ impl RedisServer {
 
     /// One that is not running yet, to be started by [`Self::restart`].
     pub(crate) async fn reserved(args: &[&str]) -> Self {
-        let port = free_port().await;
-        let dir = std::env::temp_dir().join(format!("tower-resume-redis-{}-{port}", std::process::id()));
+        let port = Port::free();
+        let dir = std::env::temp_dir().join(format!("tower-resume-redis-{}-{}", std::process::id(), port.number));
         std::fs::create_dir_all(&dir).expect("a directory for redis");
-        Self { child: None, port, dir, args: args.iter().map(ToString::to_string).collect(), sentinel: false }
+        let args = args.iter().map(ToString::to_string).collect();
+        Self { child: None, port, others: Vec::new(), dir, args, sentinel: false }
+    }
+
+    /// Keeps a port that its arguments name for as long as it is there.
+    pub(crate) fn keep(&mut self, port: Port) {
+        self.others.push(port);
     }
 
     /// One that watches over others.
@@ -140,7 +148,7 @@ impl RedisServer {
 
     /// Whether the process could be started.
     async fn launch(&mut self) -> bool {
-        let port = self.port.to_string();
+        let port = self.port().to_string();
         let mut command = Command::new(std::env::var_os(BINARY).unwrap_or_else(|| "redis-server".into()));
         if self.sentinel {
             // It keeps what it learns in its configuration.
@@ -188,11 +196,11 @@ impl RedisServer {
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.port.number
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://127.0.0.1:{}", self.port())
     }
 
     /// Kills it as a power cut would, and waits until it is gone.
@@ -208,7 +216,7 @@ impl RedisServer {
         if !self.launch().await {
             return false;
         }
-        assert!(self.answers().await, "redis-server does not answer on port {}", self.port);
+        assert!(self.answers().await, "redis-server does not answer on port {}", self.port());
         true
     }
 
@@ -252,7 +260,7 @@ impl RedisServer {
 
     /// All that is sent to Redis from now on, as text with other bytes escaped: keys, values and messages.
     pub(crate) async fn monitor(&self) -> Overheard {
-        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.port)).await.expect("redis"));
+        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.port())).await.expect("redis"));
         stream.write_all(b"*1\r\n$7\r\nMONITOR\r\n").await.expect("redis listens");
         assert_eq!(read_reply(&mut stream).await.expect("an answer").text(), "OK");
         let heard = Arc::new(Mutex::new(String::new()));
@@ -306,7 +314,7 @@ impl RedisServer {
     /// Sends commands over one connection; the last one's answer.
     async fn ask_all(&self, commands: &[&[&str]]) -> std::io::Result<Reply> {
         let asked = async {
-            let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.port)).await?);
+            let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.port())).await?);
             let mut last = Reply::Nil;
             for command in commands {
                 let mut request = format!("*{}\r\n", command.len());
@@ -357,8 +365,25 @@ pub(crate) async fn signal(signal: &str, child: &Child) {
     assert!(status.success(), "kill {signal} {id}: {status}");
 }
 
-pub(crate) async fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).await.and_then(|socket| socket.local_addr()).expect("a free port").port()
+/// A port that nobody else gets for as long as this is there, whether a server listens on it or not.
+pub(crate) struct Port {
+    pub(crate) number: u16,
+    _kept: Option<TcpSocket>,
+}
+
+impl Port {
+    pub(crate) fn free() -> Self {
+        let bind = || {
+            let socket = TcpSocket::new_v4()?;
+            // Then the server can have it as well, which says the same of its own socket. Linux takes that of one that
+            // does not listen; elsewhere all that can be had is a port that was free a moment ago.
+            socket.set_reuseaddr(true)?;
+            socket.bind(([127, 0, 0, 1], 0).into())?;
+            Ok::<_, std::io::Error>((socket.local_addr()?.port(), socket))
+        };
+        let (number, socket) = bind().expect("a free port");
+        Self { number, _kept: Some(socket).filter(|_| cfg!(target_os = "linux")) }
+    }
 }
 
 async fn read_reply(stream: &mut BufReader<TcpStream>) -> std::io::Result<Reply> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::{sync::SemaphorePermit, time::sleep};
 
 /// How long a failover may take.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(60);
 const SERVICE: &str = "streams";
 
 pub(crate) struct Sentinels {

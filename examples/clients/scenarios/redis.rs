@@ -8,7 +8,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpSocket, TcpStream},
     process::{Child, Command},
     sync::OnceCell,
     time::{sleep, timeout},
@@ -18,7 +18,7 @@ use tower_resume::store::AnyStore;
 type Failed = Box<dyn Error + Send + Sync>;
 
 /// How long the server may take for anything.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs the server until the pipe of its standard input is closed, so that it goes however this process goes.
 const SCRIPT: &str = r#"
@@ -37,6 +37,8 @@ pub(crate) struct Redis {
 
 struct Server {
     port: u16,
+    /// Keeps the port for it.
+    _guard: Option<TcpSocket>,
     _child: Child,
 }
 
@@ -61,7 +63,12 @@ impl Redis {
 }
 
 async fn start() -> Result<Server, Failed> {
-    let port = TcpListener::bind(("127.0.0.1", 0)).await.and_then(|socket| socket.local_addr())?.port();
+    let guard = TcpSocket::new_v4()?;
+    // Linux lets the server bind to it as well, and nobody else.
+    guard.set_reuseaddr(true)?;
+    guard.bind(([127, 0, 0, 1], 0).into())?;
+    let port = guard.local_addr()?.port();
+    let guard = Some(guard).filter(|_| cfg!(target_os = "linux"));
     let child = Command::new("sh")
         .args(["-c", SCRIPT, &port.to_string()])
         .stdin(Stdio::piped())
@@ -69,7 +76,7 @@ async fn start() -> Result<Server, Failed> {
         .stderr(Stdio::null())
         .spawn()?;
     timeout(PATIENCE, answers(port)).await.map_err(|_| "redis-server does not answer")?;
-    Ok(Server { port, _child: child })
+    Ok(Server { port, _guard: guard, _child: child })
 }
 
 async fn answers(port: u16) {
@@ -88,7 +95,8 @@ async fn answers(port: u16) {
 #[cfg(feature = "redis")]
 async fn store(port: u16, prefix: &str) -> Result<AnyStore, Failed> {
     use tower_resume::store::{RedisConfig, RedisStore};
-    let config = RedisConfig::new(&format!("redis://127.0.0.1:{port}")).prefix(prefix);
+    // Nothing of it is lost in a scenario, and this machine may be busy.
+    let config = RedisConfig::new(&format!("redis://127.0.0.1:{port}")).prefix(prefix).command_timeout(PATIENCE);
     let store = RedisStore::with_config(config)?;
     if store.ready(PATIENCE).await { Ok(AnyStore::new(store)) } else { Err("Redis does not answer".into()) }
 }

@@ -1,7 +1,7 @@
 //! A proxy as a process in the foreground, on free ports, with the very file that people copy: the addresses in it are
 //! replaced, and what a test wants otherwise.
 
-use crate::redis_server::free_port;
+use crate::redis_server::Port;
 use std::{
     fs::File,
     io::ErrorKind,
@@ -31,6 +31,7 @@ pub struct Proxy {
     config: String,
     dir: PathBuf,
     child: Option<Child>,
+    _ports: [Port; 2],
 }
 
 impl Kind {
@@ -84,12 +85,11 @@ impl Proxy {
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("tower-resume-proxy-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut proxy = Self { addr: any, http2: any, kind, config: String::new(), dir, child: None };
-        // Another process may take a port in between: then other ones.
+        let ports = [Port::free(), Port::free()];
+        let [addr, http2] = [0, 1].map(|at: usize| SocketAddr::from(([127, 0, 0, 1], ports[at].number)));
+        let mut proxy = Self { addr, http2, kind, config: String::new(), dir, child: None, _ports: ports };
+        // Where ports cannot be kept, another process may take one in between: then other ones.
         for _ in 0..5 {
-            proxy.addr.set_port(free_port().await);
-            proxy.http2.set_port(free_port().await);
             let mut config = kind.template().to_owned();
             let [from, to] = kind.listeners(proxy.addr, proxy.http2);
             replace(&mut config, &from, &to);
@@ -107,6 +107,9 @@ impl Proxy {
                 return Some(proxy);
             }
             proxy.kill().await;
+            proxy._ports = [Port::free(), Port::free()];
+            proxy.addr.set_port(proxy._ports[0].number);
+            proxy.http2.set_port(proxy._ports[1].number);
         }
         panic!("{} does not answer: {}", kind.program(), proxy.said());
     }
