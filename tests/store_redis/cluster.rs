@@ -51,7 +51,7 @@ async fn write(writer: &mut Writer<'_>, events: usize) -> Appended {
 
 #[tokio::test]
 async fn it_keeps_every_promise_of_the_contract() {
-    let Some(cluster) = RedisCluster::start_with(&["--cluster-node-timeout", "15000"]).await else { return };
+    let Some(cluster) = RedisCluster::steady().await else { return };
     let unhurried = async || {
         let store = RedisStore::with_config(RedisConfig::new(&cluster.url()).command_timeout(UNHURRIED)).unwrap();
         all_reached(&cluster, &store).await;
@@ -63,7 +63,7 @@ async fn it_keeps_every_promise_of_the_contract() {
 
 #[tokio::test]
 async fn an_append_is_one_xadd_and_nothing_else() {
-    let Some(cluster) = RedisCluster::start().await else { return };
+    let Some(cluster) = RedisCluster::steady().await else { return };
     let store = connected(&cluster).await;
     let mut writer = writer_on(&cluster, &store, 1).await;
     cluster.nodes[1].reset_calls().await;
@@ -167,7 +167,7 @@ fn right_or_transient<T>(read: Result<Option<T>, StoreError>) -> Option<T> {
 
 #[tokio::test]
 async fn a_slot_that_moves_is_followed_and_nothing_is_lost_on_the_way() {
-    let Some(cluster) = RedisCluster::start().await else { return };
+    let Some(cluster) = RedisCluster::steady().await else { return };
     let (store, reader) = (connected(&cluster).await, connected(&cluster).await);
     let mut writer = writer_on(&cluster, &store, 0).await;
     assert_eq!(writer.write(3).await.unwrap(), STORED);
@@ -239,7 +239,7 @@ async fn news_come_in_on_a_cluster_also_after_the_node_with_the_channel_is_lost(
 
 #[tokio::test]
 async fn a_cluster_that_is_taken_for_one_server_is_named() {
-    let Some(cluster) = RedisCluster::start().await else { return };
+    let Some(cluster) = RedisCluster::steady().await else { return };
     let store = RedisStore::connect(&cluster.nodes[0].url()).unwrap();
     assert!(store.ready(PATIENCE).await);
     let mut named = false;

@@ -1,12 +1,10 @@
 //! What the store makes of chunks before Redis sees them.
 
-use super::{PATIENCE, RedisServer, STORED, Writer};
+use super::{RedisServer, STORED, UNHURRIED, Writer, reached};
 use tower_resume::store::{RedisConfig, RedisStore, Store, StoreErrorKind, conformance};
 
 async fn compressing(server: &RedisServer, compress: bool) -> RedisStore {
-    let store = RedisStore::with_config(RedisConfig::new(&server.url()).compress(compress)).unwrap();
-    assert!(store.ready(PATIENCE).await, "redis is reached");
-    store
+    reached(RedisConfig::new(&server.url()).command_timeout(UNHURRIED).compress(compress)).await
 }
 
 fn log_of(writer: &Writer<'_>) -> String {

@@ -1,10 +1,10 @@
 //! A store that seals what it gives to Redis.
 
-use super::{PATIENCE, RedisServer, STORED, Writer};
+use super::{RedisServer, STORED, UNHURRIED, Writer, reached};
 use std::error::Error;
 use tower_resume::{
     Keys,
-    store::{RedisConfig, RedisStore, Store, StoreErrorKind, conformance},
+    store::{RedisConfig, Store, StoreErrorKind, conformance},
 };
 
 fn keys(secret: &str) -> Keys {
@@ -12,20 +12,14 @@ fn keys(secret: &str) -> Keys {
 }
 
 fn config(server: &RedisServer) -> RedisConfig {
-    RedisConfig::new(&server.url())
-}
-
-async fn connected(config: RedisConfig) -> RedisStore {
-    let store = RedisStore::with_config(config).unwrap();
-    assert!(store.ready(PATIENCE).await, "redis is reached");
-    store
+    RedisConfig::new(&server.url()).command_timeout(UNHURRIED)
 }
 
 /// Not the whole suite: without optimization, the cipher takes its time for the many large events of that.
 #[tokio::test]
 async fn random_operations_agree_with_a_list_where_all_is_sealed() {
     let Some(server) = RedisServer::start().await else { return };
-    let store = connected(config(&server).require_encryption(&keys("a"))).await;
+    let store = reached(config(&server).require_encryption(&keys("a"))).await;
     for _ in 0..2 {
         conformance::run_seed(&store, fastrand::u64(..)).await;
     }
@@ -41,7 +35,7 @@ async fn nodes_of_different_secrets_in_one_ring_keep_every_promise_of_the_contra
     let ring = |secrets: [&str; 2]| Keys::ring(secrets.map(|secret| secret.repeat(32))).unwrap();
     let (one, other) = (ring(["a", "b"]), ring(["b", "a"]));
     conformance::run_shared(async || {
-        (connected(config(&server).encrypt(&one)).await, connected(config(&server).require_encryption(&other)).await)
+        (reached(config(&server).encrypt(&one)).await, reached(config(&server).require_encryption(&other)).await)
     })
     .await;
 }
@@ -49,7 +43,7 @@ async fn nodes_of_different_secrets_in_one_ring_keep_every_promise_of_the_contra
 #[tokio::test]
 async fn a_store_that_cannot_open_an_entry_says_why_and_shows_nothing_of_it() {
     let Some(server) = RedisServer::start().await else { return };
-    let sealing = connected(config(&server).encrypt(&keys("a"))).await;
+    let sealing = reached(config(&server).encrypt(&keys("a"))).await;
     let mut writer = Writer::begun(&sealing).await;
     writer.lines = "data: hunter2\n".into();
     assert_eq!(writer.write(1).await.unwrap(), STORED);
@@ -60,7 +54,7 @@ async fn a_store_that_cannot_open_an_entry_says_why_and_shows_nothing_of_it() {
         (config(&server).encrypt(&keys("b")), foreign),
         (config(&server).decrypt(&keys("b")), foreign),
     ] {
-        let store = connected(set).await;
+        let store = reached(set).await;
         let errors = [
             store.tail(writer.id).await.unwrap_err(),
             store.open(writer.id, 0).await.unwrap_err(),
@@ -79,7 +73,7 @@ async fn a_store_that_cannot_open_an_entry_says_why_and_shows_nothing_of_it() {
 #[tokio::test]
 async fn an_entry_under_another_ones_id_is_corrupt() {
     let Some(server) = RedisServer::start().await else { return };
-    let store = connected(config(&server)).await;
+    let store = reached(config(&server)).await;
     let mut writer = Writer::begun(&store).await;
     for _ in 0..2 {
         assert_eq!(writer.write(1).await.unwrap(), STORED);

@@ -1,13 +1,11 @@
 //! A Redis that sentinels watch over.
 
-use super::{PATIENCE, STORED, Writer, pushed, sentinels::Sentinels, until};
+use super::{PATIENCE, STORED, UNHURRIED, Writer, pushed, reached, sentinels::Sentinels, until};
 use tokio::time::timeout;
-use tower_resume::store::{Appended, RedisStore, Store, StoreErrorKind, conformance};
+use tower_resume::store::{Appended, RedisConfig, RedisStore, Store, StoreErrorKind, conformance};
 
 async fn connected(sentinels: &Sentinels) -> RedisStore {
-    let store = RedisStore::connect(&sentinels.url()).unwrap();
-    assert!(store.ready(PATIENCE).await, "the primary is reached");
-    store
+    reached(RedisConfig::new(&sentinels.url())).await
 }
 
 /// Writes until the store says something.
@@ -38,8 +36,9 @@ async fn reads(store: &RedisStore, writer: &Writer<'_>) -> bool {
 async fn it_keeps_every_promise_of_the_contract() {
     let Some(sentinels) = Sentinels::start().await else { return };
     sentinels.take_time().await;
-    conformance::run(async || connected(&sentinels).await).await;
-    conformance::run_shared(async || (connected(&sentinels).await, connected(&sentinels).await)).await;
+    let unhurried = async || reached(RedisConfig::new(&sentinels.url()).command_timeout(UNHURRIED)).await;
+    conformance::run(async || unhurried().await).await;
+    conformance::run_shared(async || (unhurried().await, unhurried().await)).await;
 }
 
 #[tokio::test]

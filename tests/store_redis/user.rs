@@ -1,8 +1,8 @@
 //! A user with no more rights than the documentation says are needed; and services that share a Redis and are apart.
 
 use super::{
-    PATIENCE, RedisServer, Reply, STORED, UNHURRIED, Writer, cluster, pushed, redis_cluster::RedisCluster,
-    sentinels::Sentinels,
+    RedisServer, Reply, STORED, UNHURRIED, Writer, cluster, pushed, reached, redis_cluster::RedisCluster,
+    sentinels::Sentinels, until,
 };
 use std::{collections::BTreeSet, time::Duration};
 use tokio::time::timeout;
@@ -17,10 +17,7 @@ fn as_user(url: &str) -> String {
 }
 
 async fn store(url: &str) -> RedisStore {
-    let config = RedisConfig::new(&as_user(url)).command_timeout(UNHURRIED);
-    let store = RedisStore::with_config(config).unwrap();
-    assert!(store.ready(PATIENCE).await, "redis is reached");
-    store
+    reached(RedisConfig::new(&as_user(url)).command_timeout(UNHURRIED)).await
 }
 
 /// What was refused; nothing should have been.
@@ -53,7 +50,7 @@ async fn the_documented_user_may_do_all_that_is_needed_and_nothing_else() {
     assert_eq!(refused(&server).await, []);
     let mut called = called(std::slice::from_ref(&server)).await;
 
-    let Some(cluster) = RedisCluster::start_with(&["--cluster-node-timeout", "15000"]).await else { return };
+    let Some(cluster) = RedisCluster::steady().await else { return };
     for node in &cluster.nodes {
         node.add_user(LINE).await;
     }
@@ -102,20 +99,15 @@ async fn the_documented_user_is_kept_from_everything_else() {
         let answer = server.cli(&words).await;
         assert!(answer.text().contains("permission"), "{command} {key}: {answer:?}");
     }
-    let elsewhere = RedisConfig::new(&as_user(&server.url())).prefix("other");
-    let store = RedisStore::with_config(elsewhere).unwrap();
-    assert!(store.ready(PATIENCE).await);
+    let elsewhere = RedisConfig::new(&as_user(&server.url())).command_timeout(UNHURRIED).prefix("other");
+    let store = reached(elsewhere).await;
     assert_eq!(Writer::new(&store).begin().await.unwrap_err().kind(), StoreErrorKind::Refused);
 }
 
 #[tokio::test]
 async fn services_with_different_prefixes_do_not_see_each_other() {
     let Some(server) = RedisServer::start().await else { return };
-    let named = async |prefix| {
-        let store = RedisStore::with_config(RedisConfig::new(&server.url()).prefix(prefix)).unwrap();
-        assert!(store.ready(PATIENCE).await);
-        store
-    };
+    let named = async |prefix| reached(RedisConfig::new(&server.url()).command_timeout(UNHURRIED).prefix(prefix)).await;
     // One begins as the other does.
     let (one, other, same) = (named("shop").await, named("shop-eu").await, named("shop").await);
     let mut writer = Writer::begun(&one).await;
@@ -136,7 +128,8 @@ async fn services_with_different_prefixes_do_not_see_each_other() {
     pushed(&mut writer, &mut near).await;
     let news = timeout(Duration::from_millis(300), far.news.recv()).await;
     assert!(!matches!(news, Ok(Some(tower_resume::store::Pushed::Chunk(_)))), "{news:?}");
-    assert!(same.lives(one.node()).await.unwrap() && !other.lives(one.node()).await.unwrap());
+    until("its lease is there", async || same.lives(one.node()).await.unwrap()).await;
+    assert!(!other.lives(one.node()).await.unwrap());
     let name = Name::from_bytes([7; 32]);
     let value = || Some(bytes::Bytes::from_static(b"stream"));
     one.exchange(name, Expect::Nothing, value(), Duration::from_secs(60)).await.unwrap();
