@@ -1,11 +1,10 @@
 //! Two nodes on whatever a URL leads to.
 
 use crate::{
-    load::{Load, Shape},
+    load::{Load, PATIENCE, Shape},
     node::Node,
     proxy::Proxy,
 };
-use std::time::Duration;
 use tower_resume::store::RedisStore;
 
 pub struct Fleet {
@@ -18,14 +17,14 @@ pub struct Fleet {
 
 impl Fleet {
     pub async fn start(url: &str) -> Self {
-        let (one, other) = Node::pair(url).await;
+        let (one, other) = tokio::join!(Node::start_with(url, &[]), Node::start_with(url, &[]));
         let doors = [Proxy::before(one.addr).await, Proxy::before(other.addr).await];
         for door in &doors {
             // Whoever roams is cut after about so many bytes, wherever that is.
             door.cut_replies_after(1_500..12_000);
         }
         let probe = RedisStore::connect(url).unwrap();
-        assert!(probe.ready(Duration::from_secs(20)).await, "redis is there");
+        assert!(probe.ready(PATIENCE).await, "redis is there");
         Self { nodes: [one, other], doors, probe }
     }
 

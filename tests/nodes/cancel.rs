@@ -1,22 +1,28 @@
 //! A cancel that comes to another node than the one that runs the handler, or to one whose writer is paused or dead.
 
 use crate::{
-    common::{Ended, Reply, Request},
+    common::{Ended, Reply, Request, until},
     node::Node,
     redis_server::RedisServer,
-    two_nodes::expect,
+    two_nodes::{expect, resumed, stored},
 };
 use http::Method;
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Instant};
 
 /// Asks this node to cancel; the status.
 async fn cancel(addr: SocketAddr, token: &str) -> u16 {
     let reply = Request::new(addr, Method::DELETE, "/resume").header("x-resume-token", token).send().await;
     assert_eq!(reply.header("cache-control"), Some("no-store, no-transform"));
     reply.status.as_u16()
+}
+
+/// Asks until the stream is over: a node that has been asked may take longer than its client waits, on a busy machine.
+async fn cancels(addr: SocketAddr, token: &str) {
+    until("it is over", async || match cancel(addr, token).await {
+        202 => false,
+        status => status == 204 || panic!("{status}"),
+    })
+    .await;
 }
 
 /// Reads on to the end: the last event's seq.
@@ -43,8 +49,7 @@ async fn begin(one: &Node, other: &Node, query: &str) -> (String, Reply, Reply) 
     let mut first = Request::post(one.addr, &format!("/count?{query}")).send().await;
     let token = first.phase("open").await["token"].as_str().unwrap().to_owned();
     expect(&mut first, 1..=20).await;
-    let mut follower = Request::get(other.addr, "/resume").header("x-resume-token", &token).send().await;
-    follower.phase("replay").await;
+    let (mut follower, _) = resumed(other, "x-resume-token", &token).await;
     expect(&mut follower, 1..=20).await;
     (token, first, follower)
 }
@@ -59,7 +64,7 @@ async fn a_stream_is_cancelled_from_any_node_for_everybody() {
         for asked in [one.addr, other.addr, third.addr] {
             let (token, first, follower) = begin(&one, &other, query).await;
             let begun = Instant::now();
-            assert_eq!(cancel(asked, &token).await, 204);
+            cancels(asked, &token).await;
             println!("cancelled ({query}) after {:?}", begun.elapsed());
             let last = cancelled(first, 20).await;
             assert_eq!(cancelled(follower, 20).await, last);
@@ -84,7 +89,7 @@ async fn a_node_that_stands_still_is_asked_and_stops_the_handler_when_it_goes_on
     one.go_on().await;
     let last = cancelled(first, 20).await;
     assert_eq!(cancelled(follower, 20).await, last);
-    assert_eq!(cancel(other.addr, &token).await, 204);
+    cancels(other.addr, &token).await;
 }
 
 #[tokio::test]
@@ -94,6 +99,7 @@ async fn a_dead_nodes_stream_can_be_cancelled() {
     let mut first = Request::post(one.addr, "/count?n=100000&pace=5").send().await;
     let token = first.phase("open").await["token"].as_str().unwrap().to_owned();
     expect(&mut first, 1..=20).await;
+    stored(&other, &token, 20).await;
     one.kill().await;
     let begun = Instant::now();
     // Its lease lapses within nine seconds; until then it may only be paused.
@@ -105,7 +111,7 @@ async fn a_dead_nodes_stream_can_be_cancelled() {
     assert!(asked > 0, "the lease was there at first");
     let mut late = Request::get(other.addr, "/resume").header("x-resume-token", &token).send().await;
     assert_eq!(late.phase("replay").await["status"], "cancelled");
-    assert!(cancelled(late, 0).await >= 20 - 1, "what was stored");
+    assert!(cancelled(late, 0).await >= 20, "what was stored");
 }
 
 #[tokio::test]
@@ -129,12 +135,9 @@ async fn with_redis_away_only_the_streams_own_node_can_cancel_it() {
     let elsewhere = Request::new(other.addr, Method::DELETE, "/resume").header("x-resume-token", &token).send().await;
     assert_eq!((elsewhere.status.as_u16(), elsewhere.header("retry-after")), (503, Some("1")));
     assert_eq!(elsewhere.json().await["code"], "store_unavailable");
-    assert_eq!(cancel(one.addr, &token).await, 204);
+    cancels(one.addr, &token).await;
     let last = cancelled(first, 20).await;
     assert!(redis.restart().await);
     assert_eq!(cancelled(follower, 20).await, last, "once Redis is back, followers get the end");
-    let begun = Instant::now();
-    while cancel(other.addr, &token).await != 204 {
-        assert!(begun.elapsed() < Duration::from_secs(20));
-    }
+    until("it can be cancelled here again", async || cancel(other.addr, &token).await == 204).await;
 }

@@ -4,7 +4,7 @@ use crate::{
     common::{Ended, Request},
     node::Node,
     redis_server::RedisServer,
-    two_nodes::expect,
+    two_nodes::{expect, resumed, stored},
 };
 
 #[tokio::test]
@@ -15,8 +15,7 @@ async fn followers_of_a_killed_node_get_what_was_stored_and_then_the_end_and_so_
     let mut first = Request::post(one.addr, "/count?n=10000&pace=10").send().await;
     let token = first.phase("open").await["token"].as_str().unwrap().to_owned();
     expect(&mut first, 1..=20).await;
-    let mut follower = Request::get(other.addr, "/resume").header("x-resume-token", &token).send().await;
-    follower.phase("replay").await;
+    let (mut follower, _) = resumed(&other, "x-resume-token", &token).await;
     expect(&mut follower, 1..=30).await;
     one.kill().await;
     let mut last = 30;
@@ -48,6 +47,7 @@ async fn a_stream_that_nobody_followed_when_its_node_died_is_ended_by_whoever_as
     let mut first = Request::post(one.addr, "/count?n=10000&pace=10").send().await;
     let token = first.phase("open").await["token"].as_str().unwrap().to_owned();
     expect(&mut first, 1..=20).await;
+    stored(&other, &token, 1).await;
     one.kill().await;
     // Asks for nothing but the status, so that nobody follows it.
     loop {
@@ -55,6 +55,8 @@ async fn a_stream_that_nobody_followed_when_its_node_died_is_ended_by_whoever_as
         let reply = request.header("x-resume-mode", "status").send().await;
         match (reply.status.as_u16(), reply.json().await["status"].as_str()) {
             (200, Some("interrupted")) => return,
+            // For the moment, also where a command takes too long on a busy machine.
+            (503, _) => {}
             (200, Some("running")) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
             odd => panic!("{odd:?}"),
         }

@@ -103,8 +103,9 @@ pub struct Node {
 }
 
 impl Node {
+    /// One that keeps so much of a stream that no test has to hurry.
     pub async fn start(redis_url: &str) -> Self {
-        Self::start_with(redis_url, &[]).await
+        Self::start_with(redis_url, &[("SSE_BUFFER_MAX_EVENTS", "8192")]).await
     }
 
     /// Two on one Redis.

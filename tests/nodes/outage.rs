@@ -2,7 +2,7 @@
 //! own memory, and the log is written again whole.
 
 use crate::{
-    common::{Ended, Reply, Request},
+    common::{Ended, Reply, Request, until},
     node::Node,
     redis_server::RedisServer,
     two_nodes::expect,
@@ -22,6 +22,14 @@ async fn once_served(addr: SocketAddr, token: &str, from: u64) -> Reply {
         assert!(reply.header("retry-after").is_some());
         assert_eq!(reply.json().await["code"], "store_unavailable");
     }
+}
+
+/// Waits until the node has noticed that its Redis is gone.
+async fn degraded(node: &Node) {
+    until("the node has noticed", async || {
+        Request::post(node.addr, "/count?n=1").send().await.header("x-resume-degraded") == Some("store")
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -61,6 +69,7 @@ async fn with_redis_lost_on_the_way_and_back_empty_nothing_is_noticed_and_the_lo
     expect(&mut first, 1..=10).await;
     redis.kill().await;
     let id = expect(&mut first, 11..=30).await;
+    degraded(&one).await;
     let mut here = Request::get(one.addr, "/resume").header("last-event-id", &id).send().await;
     assert_eq!(here.header("x-resume-degraded"), Some("store"));
     assert_eq!(here.phase("replay").await["from"], 30);

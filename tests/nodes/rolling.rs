@@ -131,6 +131,7 @@ async fn a_rolling_restart_of_two_nodes_under_load_loses_nothing() {
             tokio::spawn(tokio::time::timeout(Duration::from_secs(400), client))
         })
         .collect();
+    // Streams are under way by then, and many are yet to begin.
     tokio::time::sleep(Duration::from_secs(5)).await;
     let mut fresh = Vec::new();
     for old in [&mut one, &mut other] {

@@ -3,8 +3,9 @@
 
 use crate::{
     common::{
-        Reply, Request,
+        Item, Reply, Request,
         blocks::{blocks, events},
+        until,
     },
     node::Node,
     redis_server::RedisServer,
@@ -13,7 +14,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -27,8 +28,8 @@ const LARGE: (&str, &str) = ("SSE_BUFFER_MAX_SIZE_MB", "16");
 /// A client that takes all it gets, for as long as it gets it.
 struct Client {
     token: String,
-    /// The bytes that it has got so far.
-    bytes: Arc<AtomicUsize>,
+    /// The last event that it has got so far.
+    last: Arc<AtomicU64>,
     task: JoinHandle<Reply>,
 }
 
@@ -37,15 +38,26 @@ impl Client {
         let mut reply = Request::post(node, "/count?n=100000&pace=2&pad=100").send().await;
         assert_eq!(reply.status, 200);
         let token = reply.header("x-resume-token").unwrap().to_owned();
-        let bytes = Arc::<AtomicUsize>::default();
-        let count = Arc::clone(&bytes);
+        let last = Arc::<AtomicU64>::default();
+        let seen = Arc::clone(&last);
         let task = tokio::spawn(async move {
-            while let Ok(more) = reply.frame().await {
-                count.fetch_add(more.len(), Ordering::Relaxed);
+            while let Ok(item) = reply.item().await {
+                if let Item::Event(event) = item
+                    && event.phase().is_none()
+                {
+                    seen.fetch_add(1, Ordering::Relaxed);
+                }
             }
             reply
         });
-        Self { token, bytes, task }
+        Self { token, last, task }
+    }
+
+    /// The last event that its node shows anybody.
+    async fn shown(&self, node: SocketAddr) -> u64 {
+        let request = Request::get(node, "/resume").header("x-resume-token", &self.token);
+        let status = request.header("x-resume-mode", "status").send().await.json().await;
+        status["last"].as_u64().unwrap()
     }
 
     /// What it has seen by the time that its node is gone.
@@ -100,7 +112,10 @@ async fn compare(node: SocketAddr, clients: Vec<Client>) -> Round {
 async fn killed(other: SocketAddr, redis: &RedisServer, env: &[(&str, &str)]) -> (u64, Round) {
     let mut node = Node::start_with(&redis.url(), env).await;
     let clients = clients(node.addr).await;
-    let after = fastrand::u64(50..1500);
+    until("there is something to lose", async || clients.iter().any(|client| client.last.load(Ordering::Relaxed) > 0))
+        .await;
+    let after = fastrand::u64(0..1500);
+    // The instant is what is tested.
     sleep(Duration::from_millis(after)).await;
     node.kill().await;
     (after, compare(other, clients).await)
@@ -127,26 +142,27 @@ async fn what_was_seen_is_in_the_store_again_after_redis_has_lost_it_and_the_nod
         let other = Node::start_with(&redis.url(), &[ROOMY, LARGE]).await;
         let mut node = Node::start_with(&redis.url(), &[STORED, ROOMY, LARGE]).await;
         let clients = clients(node.addr).await;
+        // Redis is lost at any instant, and its dump is of any instant before.
         sleep(Duration::from_millis(fastrand::u64(200..600))).await;
         if old_dump {
             redis.cli(&["SAVE"]).await;
             sleep(Duration::from_millis(fastrand::u64(200..600))).await;
         }
         redis.kill().await;
-        // Nothing more comes once what is still on its way has come.
-        let got = || clients.iter().map(|client| client.bytes.load(Ordering::Relaxed)).collect::<Vec<_>>();
-        let mut at = Vec::new();
-        while at != got() {
-            at = got();
-            sleep(Duration::from_millis(300)).await;
-        }
+        until("the node has noticed", async || {
+            Request::post(node.addr, "/count?n=1").send().await.header("x-resume-degraded") == Some("store")
+        })
+        .await;
+        // What is confirmed by now is all that is shown until Redis is back.
+        let shown = futures_util::future::join_all(clients.iter().map(|client| client.shown(node.addr))).await;
         redis.restart().await;
         // A new event is seen once the log is whole again.
-        for (client, at) in clients.iter().zip(&at) {
-            while client.bytes.load(Ordering::Relaxed) < at + 2000 {
+        for (client, shown) in clients.iter().zip(&shown) {
+            until("its client sees new events", async || {
                 assert!(!client.task.is_finished(), "its response was cut");
-                sleep(Duration::from_millis(5)).await;
-            }
+                client.last.load(Ordering::Relaxed) > *shown
+            })
+            .await;
         }
         node.kill().await;
         let round = compare(other.addr, clients).await;
@@ -176,11 +192,14 @@ async fn events_wait_for_a_replica_that_hangs_and_flow_again_with_it() {
     while tokio::time::timeout(Duration::from_secs(1), next(&mut reply)).await.is_ok() {}
     // On the primary the log goes on, and what this node says of it does not.
     let log = redis.cli(&["KEYS", "*:log"]).await.list()[0].text().to_owned();
-    let newest = redis.cli(&["XREVRANGE", &log, "+", "-", "COUNT", "1"]).await;
-    let newest: u64 = newest.list()[0].list()[0].text().split('-').next().unwrap().parse().unwrap();
-    let status = Request::get(node.addr, "/resume").header("x-resume-token", &token);
-    let status = status.header("x-resume-mode", "status").send().await.json().await;
-    assert!(status["last"].as_u64().unwrap() < newest, "{status} of {newest}");
+    until("the log is ahead", async || {
+        let status = Request::get(node.addr, "/resume").header("x-resume-token", &token);
+        let status = status.header("x-resume-mode", "status").send().await.json().await;
+        let newest = redis.cli(&["XREVRANGE", &log, "+", "-", "COUNT", "1"]).await;
+        let newest: u64 = newest.list()[0].list()[0].text().split('-').next().unwrap().parse().unwrap();
+        status["last"].as_u64().unwrap() < newest
+    })
+    .await;
     replica.resume().await;
     for _ in 0..100 {
         next(&mut reply).await;

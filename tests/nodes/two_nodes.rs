@@ -1,13 +1,13 @@
 //! Start on one node, resume on the other: mid-stream, and after the end.
 
 use crate::{
-    common::{Ended, Request, until},
+    common::{Ended, Reply, Request, until},
     node::Node,
     redis_server::RedisServer,
 };
 
 /// The handler's next events are these numbers.
-pub async fn expect(reply: &mut crate::common::Reply, numbers: impl IntoIterator<Item = u64>) -> String {
+pub async fn expect(reply: &mut Reply, numbers: impl IntoIterator<Item = u64>) -> String {
     let mut id = String::new();
     for number in numbers {
         let mut event = reply.event().await;
@@ -20,16 +20,45 @@ pub async fn expect(reply: &mut crate::common::Reply, numbers: impl IntoIterator
     id
 }
 
+/// Waits until another node than the stream's own finds so many events of it in the store, and does not follow it.
+pub async fn stored(node: &Node, token: &str, events: u64) {
+    until("the store has it", async || {
+        let request = Request::get(node.addr, "/resume").header("x-resume-token", token);
+        let reply = request.header("x-resume-mode", "status").send().await;
+        reply.status == 200 && reply.json().await["last"].as_u64().is_some_and(|last| last >= events)
+    })
+    .await;
+}
+
+/// Comes back to another node than the stream's own, as soon as that can serve it: delivery does not wait for the store.
+/// The response behind its `replay`, and that one.
+pub async fn resumed(node: &Node, carrier: &str, token: &str) -> (Reply, serde_json::Value) {
+    let mut resumed = None;
+    until("the node knows of the stream", async || {
+        let mut reply = Request::get(node.addr, "/resume").header(carrier, token).send().await;
+        if reply.status != 503 {
+            assert_eq!(reply.status, 200);
+            let event = reply.event().await;
+            match event.phase().as_deref() {
+                Some("replay") => resumed = Some((reply, event.json())),
+                phase => assert_eq!(phase, Some("wait")),
+            }
+        }
+        resumed.is_some()
+    })
+    .await;
+    resumed.unwrap()
+}
+
 #[tokio::test]
 async fn a_stream_of_one_node_is_resumed_on_the_other_while_it_runs() {
     let Some(redis) = RedisServer::start().await else { return };
     let (one, other) = Node::pair(&redis.url()).await;
-    let mut first = Request::post(one.addr, "/count?n=60&pace=10").send().await;
+    let mut first = Request::post(one.addr, "/count?n=60&pace=100").send().await;
     first.phase("open").await;
     let id = expect(&mut first, 1..=10).await;
     drop(first);
-    let mut second = Request::get(other.addr, "/resume").header("last-event-id", &id).send().await;
-    let replay = second.phase("replay").await;
+    let (mut second, replay) = resumed(&other, "last-event-id", &id).await;
     assert_eq!((replay["from"].as_u64(), replay["status"].as_str()), (Some(10), Some("running")));
     expect(&mut second, 11..=60).await;
     let end = second.phase("end").await;
@@ -41,16 +70,10 @@ async fn a_stream_of_one_node_is_resumed_on_the_other_while_it_runs() {
 async fn a_stream_of_one_node_is_resumed_on_the_other_before_its_first_event() {
     let Some(redis) = RedisServer::start().await else { return };
     let (one, other) = Node::pair(&redis.url()).await;
-    let mut first = Request::post(one.addr, "/count?n=3&pace=1500").send().await;
+    let mut first = Request::post(one.addr, "/count?n=3&pace=4000").send().await;
     let token = first.phase("open").await["token"].as_str().unwrap().to_owned();
     drop(first);
-    let mut second = loop {
-        let mut second = Request::get(other.addr, "/resume").header("last-event-id", &token).send().await;
-        // The first append may still be on its way: then the client is asked to come again.
-        if second.event().await.phase().unwrap() == "replay" {
-            break second;
-        }
-    };
+    let (mut second, _) = resumed(&other, "last-event-id", &token).await;
     second.phase("live").await;
     expect(&mut second, 1..=3).await;
     second.phase("end").await;
@@ -96,6 +119,7 @@ async fn many_readers_on_the_other_node_all_get_everything() {
     let mut first = Request::post(one.addr, "/count?n=100&pace=10").send().await;
     let token = first.phase("open").await["token"].as_str().unwrap().to_owned();
     expect(&mut first, 1..=20).await;
+    drop(resumed(&other, "x-resume-token", &token).await);
     let readers = (0..40).map(|reader| {
         let (addr, token) = (other.addr, token.clone());
         tokio::spawn(async move {
@@ -119,14 +143,13 @@ async fn many_readers_on_the_other_node_all_get_everything() {
 async fn the_first_client_is_told_at_the_end_what_came_back_on_all_nodes() {
     let Some(redis) = RedisServer::start().await else { return };
     let (one, other) = Node::pair(&redis.url()).await;
-    let mut first = Request::post(one.addr, "/count?n=60&pace=20").send().await;
+    let mut first = Request::post(one.addr, "/count?n=60&pace=100").send().await;
     first.phase("open").await;
     let id = expect(&mut first, 1..=10).await;
     // Two come back, on either node, and bring back all that there is by then.
     let mut replayed = 0;
     for node in [&one, &other] {
-        let mut again = Request::get(node.addr, "/resume").header("last-event-id", &id).send().await;
-        again.phase("replay").await;
+        let (mut again, _) = resumed(node, "last-event-id", &id).await;
         let live = loop {
             let event = again.event().await;
             if event.phase().is_some() {

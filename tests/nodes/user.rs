@@ -4,19 +4,18 @@ use crate::{
     common::{Ended, Request},
     node::Node,
     redis_server::RedisServer,
-    two_nodes::expect,
+    two_nodes::{expect, resumed},
 };
 
 /// A stream that runs on one of them is resumed on the other.
 async fn work_together(one: &Node, other: &Node) {
     // A node that has just started may not have reached its Redis yet.
     while Request::post(one.addr, "/count?n=1").send().await.header("x-resume-degraded").is_some() {}
-    let mut first = Request::post(one.addr, "/count?n=100&pace=10").send().await;
+    let mut first = Request::post(one.addr, "/count?n=100&pace=40").send().await;
     first.phase("open").await;
     let id = expect(&mut first, 1..=20).await;
     drop(first);
-    let mut second = Request::get(other.addr, "/resume").header("last-event-id", &id).send().await;
-    second.phase("replay").await;
+    let (mut second, _) = resumed(other, "last-event-id", &id).await;
     expect(&mut second, 21..=100).await;
     assert_eq!(second.phase("end").await["status"], "complete");
     assert_eq!(second.rest().await, (vec![], Ended::Clean));
