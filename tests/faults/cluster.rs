@@ -36,7 +36,7 @@ async fn a_primary_is_killed_whose_replica_has_less() {
 
 #[tokio::test]
 async fn slots_move_there_and_back() {
-    let Some(cluster) = RedisCluster::start().await else { return };
+    let Some(cluster) = RedisCluster::steady().await else { return };
     let fleet = Fleet::start(&cluster.url()).await;
     let load = fleet.under_way(STREAMS).await;
     let mut moved = Vec::new();

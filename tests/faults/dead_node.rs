@@ -75,7 +75,7 @@ async fn a_node_dies_while_redis_is_away() {
     scene.redis.pause().await;
     scene.nodes[0].kill().await;
     load.latecomers();
-    // Those that follow have been told that the store is away, or still wait for it.
+    // The outage goes on for a while: those that follow have been told that the store is away, or still wait for it.
     sleep(Duration::from_secs(3)).await;
     let began = Instant::now();
     scene.redis.resume().await;

@@ -1,6 +1,9 @@
 //! A busy store whose Redis is set back: an append never goes behind what was acknowledged before, but is missing now.
 
-use crate::redis_server::RedisServer;
+use crate::{
+    load::{PATIENCE, until},
+    redis_server::RedisServer,
+};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use std::{
@@ -10,10 +13,9 @@ use std::{
     },
     time::Duration,
 };
-use tokio::time::sleep;
 use tower_resume::{
     Event, RequestId, Step,
-    store::{Append, Appended, Chunk, Onto, RedisStore, Store, StreamHead, Totals, Ttl},
+    store::{Append, Appended, Chunk, Onto, RedisConfig, RedisStore, Store, StreamHead, Totals, Ttl},
 };
 
 const WRITERS: usize = 300;
@@ -52,16 +54,16 @@ async fn write(store: RedisStore, acknowledged: Arc<AtomicU64>) -> RequestId {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_append_leaves_a_hole_in_a_log_that_was_set_back() {
     let Some(mut redis) = RedisServer::start().await else { return };
-    let store = RedisStore::connect(&redis.url()).unwrap();
+    // A writer ends with whatever goes wrong, which is to be nothing but what is done to Redis here.
+    let config = RedisConfig::new(&redis.url()).command_timeout(Duration::from_secs(20));
+    let store = RedisStore::with_config(config).unwrap();
     for _ in 0..6 {
-        assert!(store.ready(Duration::from_secs(20)).await);
+        assert!(store.ready(PATIENCE).await);
         let acknowledged = Arc::<AtomicU64>::default();
         let writers: Vec<_> =
             (0..WRITERS).map(|_| tokio::spawn(write(store.clone(), Arc::clone(&acknowledged)))).collect();
         let written = async |events| {
-            while acknowledged.load(Ordering::Relaxed) < events {
-                sleep(Duration::from_millis(1)).await;
-            }
+            until("the writers are at work", async || acknowledged.load(Ordering::Relaxed) >= events).await;
         };
         written(3_000).await;
         redis.cli(&["SAVE"]).await;
@@ -69,7 +71,7 @@ async fn no_append_leaves_a_hole_in_a_log_that_was_set_back() {
         redis.kill().await;
         redis.restart().await;
         let ids = join_all(writers).await;
-        assert!(store.ready(Duration::from_secs(20)).await);
+        assert!(store.ready(PATIENCE).await);
         for id in ids {
             let id = id.unwrap();
             let mut last = 0;

@@ -1,10 +1,10 @@
 //! Clients that stall, and clients that send what nobody should: those who behave notice nothing.
 
 use crate::{
-    load::{Load, Shape},
+    load::{Load, PATIENCE, Shape},
     scene::Scene,
 };
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -65,7 +65,7 @@ async fn stalled_and_hostile_clients_disturb_nobody() {
                     let _ = io.write_all(insult.as_bytes()).await;
                     let _ = io.read_to_end(&mut answer).await;
                 };
-                timeout(Duration::from_secs(20), talk).await.expect("an end");
+                timeout(PATIENCE, talk).await.expect("an end");
                 let answer = String::from_utf8_lossy(&answer);
                 assert!(!answer.starts_with("HTTP/1.1 2") && !answer.starts_with("HTTP/1.1 5"), "{insult:?}: {answer}");
                 answered += 1;

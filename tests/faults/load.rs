@@ -22,7 +22,7 @@ use tokio::{
 use tower_resume::{EndStatus, RequestId, store::RedisStore};
 
 /// Nothing that is waited for takes this long unless it never comes.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The events that a log keeps, and the fewest that it has to keep: it lets whole chunks go.
 const KEPT: u64 = 256;
@@ -266,6 +266,7 @@ fn request_id(text: &str) -> RequestId {
 pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let wait = async {
         while !is_so().await {
+            // A look now and then.
             sleep(Duration::from_millis(5)).await;
         }
     };

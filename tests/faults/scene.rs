@@ -1,7 +1,7 @@
 //! One Redis, two nodes on it, and a proxy on every way between.
 
-use crate::{node::Node, proxy::Proxy, redis_server::RedisServer};
-use std::{net::SocketAddr, time::Duration};
+use crate::{load::PATIENCE, node::Node, proxy::Proxy, redis_server::RedisServer};
+use std::net::SocketAddr;
 use tower_resume::store::RedisStore;
 
 pub struct Scene {
@@ -34,7 +34,7 @@ impl Scene {
             door.cut_replies_after(1_500..12_000);
         }
         let probe = RedisStore::connect(&redis.url()).unwrap();
-        assert!(probe.ready(Duration::from_secs(20)).await, "redis is there");
+        assert!(probe.ready(PATIENCE).await, "redis is there");
         Some(Self { redis, probe, wires, nodes: [one, other], doors })
     }
 }

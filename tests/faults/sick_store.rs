@@ -104,7 +104,7 @@ async fn redis_is_flushed() {
 #[tokio::test]
 async fn redis_is_flushed_while_streams_are_silent() {
     let Some(scene) = Scene::start().await else { return };
-    let mut load = Load::new(&scene, Shape { events: 60, pace: 20, hush: Some((31, 15_000)), ..Shape::default() });
+    let mut load = Load::new(&scene, Shape { events: 60, pace: 20, hush: Some((31, 25_000)), ..Shape::default() });
     load.begin(STREAMS).await;
     load.reach(30).await;
     scene.redis.cli(&["FLUSHALL"]).await;
