@@ -112,7 +112,7 @@ impl Wire {
                 assert_ne!(self.0.read_buf(&mut all).await.unwrap(), 0, "{:?}", String::from_utf8_lossy(&all));
             }
         };
-        let read = tokio::time::timeout(std::time::Duration::from_secs(20), read).await;
+        let read = tokio::time::timeout(std::time::Duration::from_secs(60), read).await;
         let all = String::from_utf8_lossy(&all).into_owned();
         assert!(read.is_ok(), "no {what:?} in {all:?}");
         all

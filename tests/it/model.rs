@@ -35,7 +35,7 @@ const KEPT: u64 = 24;
 const CHUNK: u64 = 16;
 const NODES: usize = 2;
 /// Nothing that has to come takes this long.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 thread_local! {
     /// What the sequences have led to, so that nobody believes in a model that sees nothing.
@@ -269,9 +269,17 @@ impl Run<'_> {
 
     async fn cancel(&mut self, at: usize, node: usize) {
         let must = self.must_know(self.clients[at].stream, node);
-        let reply = self.world.ask(node, Method::DELETE, &self.clients[at].token, &[]).await;
+        let begun = Instant::now();
+        let status = loop {
+            let reply = self.world.ask(node, Method::DELETE, &self.clients[at].token, &[]).await;
+            match reply.status.as_u16() {
+                // Its node was asked, and takes its time on a busy machine.
+                202 if !self.world.paused && begun.elapsed() < PATIENCE => {}
+                status => break status,
+            }
+        };
         let stream = &mut self.streams[self.clients[at].stream];
-        match reply.status.as_u16() {
+        match status {
             204 => {
                 if stream.told.take().is_some() {
                     stream.end = Some("cancelled");
@@ -379,7 +387,7 @@ pub fn check(
 #[test]
 fn whatever_happens_on_two_nodes_every_response_is_what_the_model_says() {
     let runtime = || Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    let met = check(150, 40, runtime, |_| {
+    let world = |_: &Runtime| {
         let memory = MemoryStore::new();
         let stores = [Switch::new(&memory).shared(), Switch::new(&memory).shared()];
         let switches = stores.clone();
@@ -388,8 +396,9 @@ fn whatever_happens_on_two_nodes_every_response_is_what_the_model_says() {
             Box::pin(std::future::ready(())) as BoxFuture<'static, ()>
         };
         World::new(stores, take_away, true)
-    });
-    for what in [
+    };
+    let mut met = check(150, 40, runtime, world);
+    let all = [
         "204",
         "503",
         "wait",
@@ -400,7 +409,13 @@ fn whatever_happens_on_two_nodes_every_response_is_what_the_model_says() {
         "end: \"complete\"",
         "end: \"error\"",
         "end: \"cancelled\"",
-    ] {
-        assert!(met.contains_key(what), "no sequence has led to {what}: {met:?}");
+    ];
+    let unmet = |met: &BTreeMap<String, u32>| all.into_iter().find(|what| !met.contains_key(*what));
+    // Sequences are random: what has not come up by chance comes up in more of them.
+    for _ in 0..3 {
+        if unmet(&met).is_some() {
+            met.extend(check(150, 40, runtime, world));
+        }
     }
+    assert_eq!(unmet(&met), None, "no sequence has led to it: {met:?}");
 }

@@ -16,7 +16,7 @@ use tokio::{
 use tower::ServiceExt as _;
 
 /// Nothing that a test waits for takes this long unless it never comes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Request {
     addr: SocketAddr,

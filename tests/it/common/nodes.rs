@@ -175,7 +175,7 @@ pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("it never came: {what}"));
+    timeout(Duration::from_secs(60), wait).await.unwrap_or_else(|_| panic!("it never came: {what}"));
 }
 
 /// Lets this much time pass at once, for all that waits for it.
