@@ -91,7 +91,7 @@ async fn a_viewer_has_its_own_connection_reset_and_comes_back() {
 async fn a_viewer_that_is_offline_has_each_new_connection_reset_until_it_is_back() {
     let addr = serve().await;
     let (mut mine, token) = start(addr, "me").await;
-    assert_eq!(cut(addr, "viewer=me&dark_ms=700", &token).await, 204);
+    assert_eq!(cut(addr, "viewer=me&dark_ms=5000", &token).await, 204);
     assert!(is_reset(&mut mine).await);
     let mut refused = 0;
     loop {

