@@ -2,6 +2,7 @@
 
 use crate::common::{Ended, Nodes, Switch, keys, pass, until};
 use std::time::Duration;
+use tokio::time::Instant;
 use tower_resume::{ResumeLayer, store::MemoryStore};
 
 /// Two nodes that share a store; the second can be told what it sees of the first.
@@ -11,6 +12,11 @@ async fn two() -> (Nodes, Switch, Switch) {
     let layer = |store: &Switch| ResumeLayer::new(store.clone(), keys()).tokens_are_enough();
     (Nodes::start([layer(&one), layer(&other)]).await, one, other)
 }
+
+/// A lease that is missing at two looks as far apart is gone.
+const TWICE: Duration = Duration::from_secs(3);
+/// For so long after a store was away, what is missing in it proves nothing.
+const SETTLED: Duration = Duration::from_secs(4);
 
 /// Lets time pass, a little at a time, as those who look at each other need it.
 async fn seconds(seconds: u64) {
@@ -87,6 +93,12 @@ async fn a_silent_node_that_lives_or_answers_is_never_ended_by_others() {
 
 #[tokio::test]
 async fn a_lease_that_is_missing_once_and_a_store_that_was_away_prove_nothing() {
+    // Real time goes on beside what passes at once.
+    while !a_lease_comes_and_goes().await {}
+}
+
+/// Whether it was always missing for a moment only: on a busy machine that may not be so, and then it says nothing.
+async fn a_lease_comes_and_goes() -> bool {
     let (nodes, one, other) = two().await;
     let mut run = nodes.counted(2).await;
     nodes.knows(1, run.id(0), 2).await;
@@ -96,15 +108,23 @@ async fn a_lease_that_is_missing_once_and_a_store_that_was_away_prove_nothing() 
     follower.phase("live").await;
     for away in [false, true] {
         for _ in 0..8 {
+            let missing = Instant::now();
             other.misses(&one, true);
             seconds(2).await;
+            let mut brief = missing.elapsed() < TWICE;
             if away {
                 other.set_down(true);
                 seconds(1).await;
+                let back = Instant::now();
                 other.set_down(false);
                 seconds(3).await;
+                brief &= back.elapsed() < SETTLED;
             }
             other.misses(&one, false);
+            brief &= away || missing.elapsed() < TWICE;
+            if !brief {
+                return false;
+            }
             seconds(2).await;
         }
     }
@@ -112,6 +132,7 @@ async fn a_lease_that_is_missing_once_and_a_store_that_was_away_prove_nothing() 
     follower.counts([3]).await;
     run.end().await;
     assert_eq!(follower.phase("end").await["status"], "complete");
+    true
 }
 
 /// Runs a stream on a runtime of its own, which is shut down in the middle of it. The token at its second event.
