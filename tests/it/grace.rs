@@ -181,13 +181,11 @@ async fn first_ends(mut reply: Reply) -> Ended {
 #[cfg(feature = "redis")]
 #[tokio::test]
 async fn over_redis_a_handler_is_stopped_once_nobody_reads_it_on_any_node() {
-    use tower_resume::store::RedisStore;
     let grace = 3 * SECOND;
     let Some(redis) = crate::redis_server::RedisServer::start().await else { return };
     let mut nodes = Vec::new();
     for _ in 0..2 {
-        let store = RedisStore::connect(&redis.url()).unwrap();
-        assert!(store.ready(10 * SECOND).await);
+        let store = crate::on_redis::unhurried(&redis).await;
         nodes.push(Here::new(&ResumeLayer::new(store, keys()).tokens_are_enough().grace(grace)));
     }
     let (told, first, token) = nodes[0].begin().await;

@@ -17,7 +17,7 @@ use tower_resume::{
 };
 
 /// A store whose commands may take as long as they do on a busy machine: nothing is lost here.
-async fn unhurried(redis: &RedisServer) -> RedisStore {
+pub(crate) async fn unhurried(redis: &RedisServer) -> RedisStore {
     let config = RedisConfig::new(&redis.url()).command_timeout(Duration::from_secs(20));
     let store = RedisStore::with_config(config).unwrap();
     assert!(store.ready(Duration::from_secs(60)).await);

@@ -156,14 +156,12 @@ fn what_is_kept_is_what_the_rule_says_and_readers_see_the_rest_as_gaps() {
 #[cfg(feature = "redis")]
 #[test]
 fn what_is_kept_is_what_the_rule_says_on_redis_too() {
-    use tower_resume::store::RedisStore;
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let Some(redis) = runtime.block_on(crate::redis_server::RedisServer::start()) else { return };
     let nodes = runtime.block_on(async {
         let mut layers = Vec::new();
         for _ in 0..2 {
-            let store = RedisStore::connect(&redis.url()).unwrap();
-            assert!(store.ready(std::time::Duration::from_secs(20)).await);
+            let store = crate::on_redis::unhurried(&redis).await;
             layers.push(set(ResumeLayer::new(store, crate::common::keys()).tokens_are_enough()));
         }
         Nodes::start(layers).await

@@ -100,7 +100,7 @@ async fn two_hundred_streams_cut_at_random_lose_nothing_and_repeat_nothing() {
     let clients: Vec<_> = (0..streams)
         .map(|number| {
             let client = follow(nodes, number, events, pace, seed.wrapping_add(number));
-            tokio::spawn(tokio::time::timeout(Duration::from_secs(180), client))
+            tokio::spawn(tokio::time::timeout(Duration::from_secs(600), client))
         })
         .collect();
     let mut all = Seen::default();

@@ -122,16 +122,16 @@ async fn of_two_requests_at_the_same_instant_on_two_nodes_one_runs_the_handler()
     let Some(pair) = Pair::new().await else { return };
     let keys = 100;
     let since = Instant::now();
-    let asked: Vec<_> = (0..keys)
-        .flat_map(|key| {
+    let asked = (0..keys).flat_map(|key| {
+        let pair = &pair;
+        [0, 1].map(|node| async move {
             // Half of the handlers think for a while, so that there is something to wait for.
             let told = format!("n=20&pace=2&think={}", key % 2 * 300);
-            [0, 1].map(|node| tokio::spawn(pair.ask(node, &format!("key-{key}"), &told).send()))
+            pair.insists(node, &format!("key-{key}"), &told).await.0
         })
-        .collect();
+    });
     let (mut joined, mut ran) = (0, 0);
-    for asked in asked {
-        let reply = asked.await.unwrap();
+    for reply in futures_util::future::join_all(asked).await {
         assert_eq!(reply.status, 200);
         if whole(reply, 20).await {
             joined += 1;

@@ -10,7 +10,10 @@ use axum::{
 use futures_util::{StreamExt as _, stream};
 use std::{convert::Infallible, io::Write as _, time::Duration};
 use tokio::time::sleep;
-use tower_resume::{Attach, Idempotency, ResumeLayer, StreamName, store::AnyStore};
+use tower_resume::{
+    Attach, Idempotency, Keys, ResumeLayer, StreamName,
+    store::{RedisConfig, RedisStore},
+};
 
 /// Names the file in which each run of the handler leaves a line: the run outlives its process there.
 pub const RUNS: &str = "TOWER_RESUME_TEST_RUNS";
@@ -70,7 +73,10 @@ pub fn routes() -> Router {
     }
     let wait = std::env::var(WAIT).ok().map(|wait| Duration::from_millis(wait.parse().unwrap()));
     let keys = Idempotency::new().shared_keys();
-    let layer: ResumeLayer<AnyStore> = ResumeLayer::from_env().unwrap().tokens_are_enough();
+    // With Redis out of reach a handler runs, which on a busy machine a command that takes long would look like.
+    let config = RedisConfig::new(&std::env::var("REDIS_URL").unwrap()).command_timeout(Duration::from_secs(20));
+    let layer =
+        ResumeLayer::new(RedisStore::with_config(config).unwrap(), Keys::from_env().unwrap()).tokens_are_enough();
     let layer = layer.idempotency(wait.map_or(keys.clone(), |wait| keys.wait(wait)));
     Router::new().route("/start", any(start)).route("/attach", any(attach)).layer(layer)
 }

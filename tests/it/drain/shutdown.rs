@@ -75,7 +75,6 @@ async fn a_server_with_open_streams_shuts_down_gracefully_over_memory() {
 #[tokio::test]
 async fn a_server_with_open_streams_shuts_down_gracefully_over_redis() {
     let Some(redis) = crate::redis_server::RedisServer::start().await else { return };
-    let store = tower_resume::store::RedisStore::connect(&redis.url()).unwrap();
-    assert!(store.ready(10 * SECOND).await);
+    let store = crate::on_redis::unhurried(&redis).await;
     a_server_stops(ResumeLayer::new(store, keys()).tokens_are_enough(), true).await;
 }
