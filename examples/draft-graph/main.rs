@@ -97,8 +97,10 @@ async fn serve(
     let app = app.into_make_service_with_connect_info::<Cutter>();
     let mut server = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(told.clone()).into_future());
     tokio::select! {
-        served = &mut server => return Ok(served??),
+        // With no connection open, the server ends as soon as it is told to: that is no reason to leave out the drain.
+        biased;
         () = told => {}
+        served = &mut server => return Ok(served??),
     }
     layer.drain(drain).await;
     // A client that takes nothing would hold its connection for ever.

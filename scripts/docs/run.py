@@ -21,10 +21,12 @@ All pages are followed at the same time, as most of it is waiting. What several 
 
 import re
 import shutil
+import signal
 import sys
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from pages import ROOT, Block, Note, files, steps
@@ -127,12 +129,14 @@ class Page:
         servers, self.servers = self.servers, []
         for server in servers:
             server.interrupt()
-        for server in servers:
-            server.wait_until_it_ends()
+        stubborn = [server for server in servers if not server.ends()]
         self.source = lambda: "".join(server.said() for server in servers)
+        if stubborn:
+            raise Failed(f"Ctrl-C did not end the server:\n{stubborn[0].said()}")
 
     def close(self) -> None:
-        self.stop()
+        with suppress(Failed):
+            self.stop()
         self.shell.close()
 
 
@@ -193,12 +197,12 @@ def follow(page: Path, place: Place, shared: set[Path]) -> str | None:
     try:
         for step in todo:
             start = time.monotonic()
-            try:
-                reader.step(step)
-            except Failed as error:
-                return f"{name}:{step.line}: {error}"
+            reader.step(step)
             if time.monotonic() - start > longest:
                 longest, where = time.monotonic() - start, step.line
+        reader.stop()
+    except Failed as error:
+        return f"{name}:{step.line}: {error}"
     finally:
         reader.close()
     took = time.monotonic() - began
@@ -214,6 +218,8 @@ def main(names: list[str]) -> int:
     shared = {
         (page.parent / step.argument).resolve() for page in pages for step in steps(page) if step.directive == "after"
     }
+    # Where this runs in the background, Ctrl-C may be ignored, and servers would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     place = Place()
     try:
         with ThreadPoolExecutor(len(pages)) as readers:

@@ -82,9 +82,12 @@ class Server:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGINT)
 
-    def wait_until_it_ends(self) -> None:
+    def ends(self) -> bool:
+        """Waits until it has ended; whether it did so by itself."""
         try:
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=60)
+            return True
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+            return False
