@@ -2,7 +2,17 @@
 
 use super::item::{Diagnostics, GapReason};
 use crate::EndStatus;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+/// The highest seq that is believed, which leaves room to count on from. No stream comes near it, and no larger number is
+/// exact in every JSON.
+const MAX_SEQ: u64 = (1 << 53) - 1;
+
+/// A seq. A control event with one that cannot be is none.
+pub(super) fn seq<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let seq = u64::deserialize(deserializer)?;
+    if seq > MAX_SEQ { Err(D::Error::custom("no stream is so long")) } else { Ok(seq) }
+}
 
 /// What a control event says.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
@@ -11,12 +21,15 @@ pub(super) enum Control {
     Open(Greeting),
     Replay(Greeting),
     Gap {
+        #[serde(deserialize_with = "seq")]
         from: u64,
+        #[serde(deserialize_with = "seq")]
         to: u64,
         reason: GapReason,
     },
     Live {},
     Snapshot {
+        #[serde(deserialize_with = "seq")]
         seq: u64,
         #[serde(default)]
         status: String,
@@ -31,6 +44,7 @@ pub(super) enum Control {
     End {
         #[serde(default)]
         status: String,
+        #[serde(deserialize_with = "seq")]
         seq: u64,
         #[serde(default)]
         diagnostics: Diagnostics,
@@ -44,7 +58,7 @@ pub(super) struct Greeting {
     pub(super) request_id: String,
     pub(super) expires_at: Option<u64>,
     /// The cursor that the response goes on from.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "seq")]
     pub(super) from: u64,
 }
 

@@ -1,7 +1,7 @@
 //! Where a client is in its stream, and what each block makes of that.
 
 use super::{
-    control::{Control, Greeting, status},
+    control::{Control, Greeting, seq, status},
     item::{self, End, Gap, GapReason, Item, Snapshot},
     life::Life,
     parser::{Block, Message},
@@ -55,7 +55,9 @@ pub(super) enum Taken {
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
     token: String,
+    #[serde(deserialize_with = "seq")]
     seq: u64,
+    #[serde(deserialize_with = "seq")]
     at: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token_at: Option<u64>,

@@ -166,3 +166,30 @@ async fn no_more_is_read_than_is_asked_for() {
     }
     assert_eq!(all(&mut stream).await, course(1000)[99..]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_seq_that_cannot_be_breaks_nothing() {
+    let snapshot = |seq: u64| control(&format!(r#"{{"phase":"snapshot","seq":{seq},"status":"complete"}}"#), 1);
+    for seq in [1 << 53, u64::MAX] {
+        for senseless in [gap(2, seq), gap(seq, seq), replay(seq), snapshot(seq), end(seq)] {
+            let seen = read(open() + &event(1) + &senseless + &event(2) + &event(3) + &end(3)).await;
+            // It is left to the application.
+            assert!(seen.starts_with("1:e1, 2:{\"phase\":"), "{seen}");
+            assert!(seen.ends_with(", 3:e2, 4:e3, end 3 complete"), "{seen}");
+        }
+    }
+    let most = (1 << 53) - 1;
+    let seen = read(open() + &gap(1, most) + &event(1) + &event(2) + &end(2)).await;
+    assert_eq!(seen, "gap 1-9007199254740991 trimmed, 9007199254740992:e1, 9007199254740993:e2, end 2 complete");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_cannot_be_is_not_taken_up() {
+    let storage = MemoryStorage::new();
+    let kept = format!(r#"{{"token":"{}","seq":{max},"at":{max}}}"#, token(1), max = u64::MAX);
+    crate::client::Storage::set(&storage, "mine", &kept).unwrap();
+    let script = Script::default();
+    script.then(script.stream([say(whole(2))]));
+    let mut stream = script.get().storage(storage).storage_key("mine").send();
+    assert_eq!(all(&mut stream).await, course(2), "it begins anew");
+}
