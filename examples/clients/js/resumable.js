@@ -232,7 +232,8 @@ class ResumableStream {
     }
     if (idempotencyKey)
       headers.set("idempotency-key", (this.#key ??= idempotencyKey === true ? uuid() : idempotencyKey));
-    if (this.#cursor.lastEventId) headers.set("last-event-id", asBytes(this.#cursor.lastEventId));
+    const { lastEventId } = this.#cursor;
+    if (lastEventId && canBeSent(lastEventId)) headers.set("last-event-id", asBytes(lastEventId));
     if (body !== undefined && body !== null) {
       init.body = body;
       if (isOneShot(body)) {
@@ -639,6 +640,8 @@ const MAX_PROBLEM_BYTES = 8 * 1024;
 /** How often in a row something else than a stream may answer a resume: a login page of the network, say. */
 const MAX_STRAYS = 3;
 const CANCEL_ATTEMPTS = 3;
+/** How many redirects a request with a token follows. */
+const MAX_REDIRECTS = 10;
 
 function settingsOf(url, options) {
   const target = parseUrl(url);
@@ -705,6 +708,9 @@ function uuid() {
 /** A text as a header takes it: its UTF-8, a character a byte. */
 const asBytes = (text) => Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
 
+/** Whether a header can carry it. */
+const canBeSent = (text) => !/[\0-\x08\x0a-\x1f\x7f]/.test(text);
+
 /** What a peer has sent, fit for an error's text. */
 const plain = (text) =>
   String(text)
@@ -734,12 +740,13 @@ class Connection {
     this.#stopped.catch(() => {});
   }
 
-  /** The response's head. A start may take the server its time; a resume is answered at once. */
-  async open(url, init, isHurried) {
-    const timer = isHurried ? this.#watch() : undefined;
+  /** The response's head. A start may take the server its time; a request by token is answered at once. */
+  async open(url, init, isByToken) {
+    const timer = isByToken ? this.#watch() : undefined;
     const fetch = this.#settings.fetch ?? globalThis.fetch;
+    const send = isByToken ? fetchWithin : fetch;
     try {
-      const answer = fetch(url, { ...init, signal: this.#abort.signal });
+      const answer = send(url, { ...init, signal: this.#abort.signal }, fetch);
       // One that comes too late is let go.
       answer.then(
         (response) => this.why && response.body?.cancel().catch(() => {}),
@@ -809,6 +816,36 @@ class Connection {
   }
 }
 
+/** As `fetch`, for a request with a token: it goes to the origin that it is of, wherever a redirect leads. */
+async function fetchWithin(url, init, fetch) {
+  const { origin } = new URL(url);
+  let { method } = init;
+  let at = url;
+  for (let hops = 0; ; hops += 1) {
+    const response = await fetch(at, { ...init, method, redirect: "manual" });
+    if (response.type === "opaqueredirect") {
+      // A browser does not say where it leads. Within the page's own origin it follows, if told to, and to nowhere else.
+      const isOwn = origin === globalThis.location?.origin;
+      return isOwn ? fetch(at, { ...init, method, mode: "same-origin" }) : response;
+    }
+    const next = hops < MAX_REDIRECTS ? redirectOf(response, at) : null;
+    if (next?.origin !== origin) return response;
+    response.body?.cancel().catch(() => {});
+    at = next.href;
+    if (response.status === 303 || (response.status < 303 && method === "POST")) method = "GET";
+  }
+}
+
+/** Where a response leads. */
+function redirectOf(response, base) {
+  const to = REDIRECTS.has(response.status) ? response.headers.get("location") : null;
+  try {
+    return to === null ? null : new URL(to, base);
+  } catch {
+    return null;
+  }
+}
+
 // ---- what answers mean
 
 /** A stream follows. */
@@ -818,6 +855,8 @@ const OVER = Symbol("over");
 
 /** What passes by itself. */
 const TRANSIENT = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 function isEventStream(response) {
   return response.status === 200 && /^\s*text\/event-stream\s*(;|$)/i.test(response.headers.get("content-type") ?? "");
@@ -853,6 +892,8 @@ function judge(response, problem, ask, strays) {
   // These come before anything has begun.
   const unbegun = status === 429 || status === 503 || (status === 409 && problem === "in_progress");
   if (TRANSIENT.has(status) || (unbegun && !ask.resumes)) return { reason: "busy", status, retryAfter, unbegun };
+  if (ask.resumes && (REDIRECTS.has(status) || response.type === "opaqueredirect"))
+    fail("refused", ": it sends elsewhere, to where a token is not sent along; give that address as resumeUrl");
   const isPath = status === 404 || status === 405;
   if (isPath && ask.resumes)
     fail("refused", ": look at resumeUrl and resumeMethod, the address where the layer answers");

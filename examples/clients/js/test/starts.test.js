@@ -24,6 +24,22 @@ test("a stream without the layer: GET goes on by Last-Event-ID", async () => {
   assert.deepEqual(sent, [undefined, String.fromCharCode(...bytes("é1")), String.fromCharCode(...bytes("é1"))]);
 });
 
+test("a stream without the layer: an id that no header can carry is not sent", async () => {
+  const { fetch, calls } = server(
+    streamed(["id: 7\x01\ndata: a\n\n"]),
+    streamed(["id: 8\ndata: b\n\n"]),
+    streamed(["id: \x7f\ndata: c\n\n"]),
+    new Response(null, { status: 204 }),
+  );
+  const { seen, error } = await collect(quick(fetch));
+  assert.equal(error, null);
+  assert.equal(seen.map(({ data }) => data).join(""), "abc");
+  assert.deepEqual(
+    calls.map(({ headers }) => headers["last-event-id"]),
+    [undefined, undefined, "8", undefined],
+  );
+});
+
 test("a stream without the layer: POST is not sent twice, with a key neither once something has come", async () => {
   for (const options of [{}, { idempotencyKey: "k" }]) {
     const { fetch, calls } = server(streamed(["data: a\n\n"], { headers: { "x-resume-degraded": "no-secret" } }));
