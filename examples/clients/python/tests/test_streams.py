@@ -125,6 +125,21 @@ def test_a_hole_that_the_server_does_not_tell_is_told(face: Face) -> None:
     assert [e for e in outcome.seen if isinstance(e, Gap)] == [Gap(2, 3, "lost"), Gap(5, 6, "lost")]
 
 
+@pytest.mark.parametrize("number", [2**53, 10**400])
+def test_numbers_that_cannot_be_break_nothing(face: Face, number: int) -> None:
+    senseless = [
+        control("token", token=token(1), expires_at=number),
+        control("gap", from_=2, to=number, reason="lost"),
+        control("live", seq=number),
+        control("end", seq=number, status="complete"),
+    ]
+    with Server([fresh(event(1), *senseless[:3], CLOSE), resumed(1, event(2), senseless[3], END)]) as server:
+        outcome = face(server.url)
+    assert outcome.error is None
+    assert outcome.seen[:2] == [Event("message", f"data {seq}", seq, token(seq)) for seq in (1, 2)]
+    assert outcome.seen[2:] == [End("complete", None, {})]
+
+
 def test_ids_off_resumes_by_token_and_position(face: Face) -> None:
     def bare(phase: str, **fields: Any) -> str:
         return control(phase, **fields).partition("id: ")[0] + "\n"
@@ -265,6 +280,18 @@ def test_a_plain_server_is_followed_as_event_source_does(face: Face) -> None:
         outcome = face(server.url)
     assert outcome.seen == [Event("message", "a", None, "7"), Event("message", "b", None, "7")]
     assert [request.headers.get("last-event-id") for request in server.requests] == [None, "7", "7"]
+
+
+def test_ids_of_a_plain_server_are_sent_where_a_header_can_carry_them(face: Face) -> None:
+    scripts = [
+        stream(f"id: {last_id}\ndata: a\n\n", END, at=None) for last_id in ("é€", " 7 8\t", "7\x01", "\x7f", "\t")
+    ]
+    with Server([*scripts, answer("204 No")]) as server:
+        outcome = face(server.url)
+    assert outcome.error is None
+    assert [seen.id for seen in outcome.seen if isinstance(seen, Event)] == ["é€", " 7 8\t", "7\x01", "\x7f", "\t"]
+    sent = [request.headers.get("last-event-id") for request in server.requests]
+    assert sent == [None, "é€", "7 8", None, None, None]
 
 
 def test_a_captive_portal_is_forgiven_on_a_resume(face: Face) -> None:

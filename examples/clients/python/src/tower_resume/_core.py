@@ -164,8 +164,8 @@ class Core:
             headers["X-Resume-Token"] = cursor.token
             if cursor.explicit is not None:
                 headers["X-Resume-From"] = str(cursor.explicit)
-        elif self._had_stream and cursor.last_id:
-            headers["Last-Event-ID"] = cursor.last_id
+        elif self._had_stream and (last_id := cursor.sendable_id):
+            headers["Last-Event-ID"] = last_id
         elif self._key is not None:
             headers["Idempotency-Key"] = self._key
         return Send(start=not self._resuming, headers=headers)

@@ -7,9 +7,12 @@ import re
 from typing import Any
 
 MAX_TOKEN_CHARS = 150
+MAX_NUMBER = 2**53 - 1
+"""A larger number is not exact in every JSON, and no seq or time comes near it."""
 _TOKEN = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_TOKEN_CHARS}}}")
 # Longer than a UUID or a SHA-256 in hex, shorter than any token: tells tokens from an application's own ids.
 _TOKEN_ID = re.compile(rf"[A-Za-z0-9_-]{{65,{MAX_TOKEN_CHARS}}}")
+_NO_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _VERSION = 1
 
 
@@ -45,8 +48,9 @@ class Cursor:
 
     def expires(self, at_ms: Any, now: float) -> None:  # noqa: ANN401 - comes from the network
         """`expires_at` of a control event. Later tokens, which come as plain ids, live as long."""
-        if isinstance(at_ms, int) and at_ms > 0:
-            self.expires_at = at_ms / 1000
+        at = natural(at_ms)
+        if at:
+            self.expires_at = at / 1000
             self._lifetime = max(self.expires_at - now, 0.0)
 
     def place(self, seq: int) -> None:
@@ -80,6 +84,12 @@ class Cursor:
         self.by_position = False
         if self._lifetime is not None:
             self.expires_at = now + self._lifetime
+
+    @property
+    def sendable_id(self) -> str | None:
+        """The last id, where a header can carry it."""
+        last_id = self.last_id.strip(" \t")
+        return last_id if last_id and not _NO_HEADER.search(last_id) else None
 
     @property
     def resumable(self) -> bool:
@@ -126,5 +136,5 @@ class Cursor:
 
 
 def natural(value: Any) -> int | None:  # noqa: ANN401 - comes from the network
-    """A whole number from 0 on, or `None`."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """A whole number from 0 on that can be, or `None`."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_NUMBER else None

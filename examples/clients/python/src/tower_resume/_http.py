@@ -59,7 +59,8 @@ def prepare(send: Send, settings: Settings, headers: HeaderValues | None, body: 
     # A compressed stream comes late: encoders wait for more.
     merged.setdefault("accept-encoding", "identity")
     if send.start:
-        merged.update(send.headers)
+        # An id of a plain server may be any text.
+        merged.update(httpx.Headers(send.headers, encoding="utf-8"))
         return Prepared(settings.method, settings.url, merged, body)
     _drop(merged, *_START_ONLY, *_CURSORS)
     merged.update(send.headers)
