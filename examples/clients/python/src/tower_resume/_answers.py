@@ -13,6 +13,7 @@ MAX_PROBLEM_BYTES = 16 * 1024
 
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NOT_STARTED = frozenset({429, 503})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONFLICT = 409
 
 
@@ -75,8 +76,7 @@ def at_resume(head: Head, problem: str | None) -> ResumableError | None:
         return not_a_stream(head)
     if lost := _lost(status, problem):
         return lost
-    hint = ": is resume_url right?" if status in (404, 405) else _hint(status)
-    return _error("refused", f"the server refused to resume{hint}", status, problem)
+    return _error("refused", f"the server refused to resume{_resume_hint(status)}", status, problem)
 
 
 def at_cancel(head: Head, problem: str | None) -> bool | ResumableError | None:
@@ -88,7 +88,7 @@ def at_cancel(head: Head, problem: str | None) -> bool | ResumableError | None:
         return status == 204
     if lost := _lost(status, problem):
         return lost
-    hint = ": this token may only read" if status == 403 else ": is resume_url right?" if status in (404, 405) else ""
+    hint = ": this token may only read" if status == 403 else _resume_hint(status)
     return _error("refused", f"the server refused to cancel{hint}", status, problem)
 
 
@@ -107,8 +107,14 @@ def _lost(status: int, problem: str | None) -> ResumableError | None:
     return None
 
 
+def _resume_hint(status: int) -> str:
+    if status in _REDIRECTS:
+        return ": it redirects; give it the new URL as resume_url, as a token is not sent to another origin"
+    return ": is resume_url right?" if status in (404, 405) else ""
+
+
 def _hint(status: int) -> str:
-    if status in (301, 302, 303, 307, 308):
+    if status in _REDIRECTS:
         return ": it redirects; give it the new URL, or a client with follow_redirects=True"
     return ": is the URL right?" if status in (404, 405) else ""
 

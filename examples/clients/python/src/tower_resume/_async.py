@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -137,12 +138,25 @@ class AsyncResumable(Known, AsyncIterator[StreamEvent]):
         prepared = _http.prepare(send, self._settings, await self._own_headers(), self._body)
         request = self._request(self._client, prepared)
         try:
-            self._response = await self._client.send(request, stream=True, auth=self._auth or httpx.USE_CLIENT_DEFAULT)
+            self._response = await self._ask(self._client, request, by_token=not send.start)
         except _http.FAILURES as error:
             self._core.lost(_http.why(error), final=_http.is_final(error), sent=_http.is_sent(error))
             return
         self._chunks = self._response.aiter_bytes()
         self._core.responded(_http.head_of(self._response))
+
+    async def _ask(self, client: httpx.AsyncClient, request: httpx.Request, *, by_token: bool) -> httpx.Response:
+        auth = self._auth or httpx.USE_CLIENT_DEFAULT
+        if not by_token:
+            return await client.send(request, stream=True, auth=auth)
+        for hops in count():
+            response = await client.send(request, stream=True, auth=auth, follow_redirects=False)
+            following = _http.onward(client, response, hops)
+            if following is None:
+                break
+            await response.aclose()
+            request = following
+        return response
 
     async def _read(self) -> None:
         try:
@@ -216,9 +230,7 @@ class AsyncResumable(Known, AsyncIterator[StreamEvent]):
         prepared = _http.prepare_cancel(self._settings, canceller.token, await self._own_headers())
         request = self._request(client, prepared)
         try:
-            async with contextlib.aclosing(
-                await client.send(request, stream=True, auth=self._auth or httpx.USE_CLIENT_DEFAULT)
-            ) as response:
+            async with contextlib.aclosing(await self._ask(client, request, by_token=True)) as response:
                 body = await anext(response.aiter_bytes(MAX_PROBLEM_BYTES), b"")
                 canceller.answered(_http.head_of(response), body)
         except _http.FAILURES as error:

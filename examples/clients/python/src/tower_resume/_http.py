@@ -26,7 +26,7 @@ MAX_PORT = 65_535
 PROBLEM_CHUNKS = 64
 """No more pieces are read of an answer that is no stream, however small they are."""
 
-FAILURES = (httpx.TransportError, httpx.DecodingError, httpx.StreamError, OSError)
+FAILURES = (httpx.RequestError, httpx.StreamError, OSError)
 """What a connection can fail with."""
 
 # They speak of the caller's body, or say where to go on in a way that would outrank the token.
@@ -91,6 +91,19 @@ def timeout_of(client: httpx.Client | httpx.AsyncClient, settings: Settings) -> 
     return httpx.Timeout(connect=own.connect, write=own.write, pool=own.pool, read=settings.idle_timeout or None)
 
 
+def onward(client: httpx.Client | httpx.AsyncClient, response: httpx.Response, hops: int) -> httpx.Request | None:
+    """What a redirect of a request with a token leads to, where the client follows any: a token goes to the origin that
+    it is of, and to no other."""
+    following = response.next_request
+    if following is None or not client.follow_redirects or hops >= client.max_redirects:
+        return None
+    return following if _origin(following.url) == _origin(response.request.url) else None
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
 def head_of(response: httpx.Response) -> Head:
     return Head(response.status_code, dict(response.headers))
 
@@ -105,7 +118,7 @@ def why(error: Exception) -> str:
 
 def is_final(error: BaseException) -> bool:
     """Whether the request would fail in the same way every time: a bad header, a certificate that is not trusted."""
-    if isinstance(error, (httpx.LocalProtocolError, httpx.UnsupportedProtocol)):
+    if isinstance(error, (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.TooManyRedirects)):
         return True
     cause: BaseException | None = error
     while cause is not None:

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from itertools import count, islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -127,13 +127,26 @@ class Resumable(Known, Iterator[StreamEvent]):
         request = self._request(self._client, prepared)
         request.extensions["trace"] = self._trace
         try:
-            self._response = self._client.send(request, stream=True, auth=self._auth or httpx.USE_CLIENT_DEFAULT)
+            self._response = self._ask(self._client, request, by_token=not send.start)
         except _http.FAILURES as error:
             self._core.lost(_http.why(error), final=_http.is_final(error), sent=_http.is_sent(error))
             return
         self._network = self._response.extensions.get("network_stream")
         self._chunks = self._response.iter_bytes()
         self._core.responded(_http.head_of(self._response))
+
+    def _ask(self, client: httpx.Client, request: httpx.Request, *, by_token: bool) -> httpx.Response:
+        auth = self._auth or httpx.USE_CLIENT_DEFAULT
+        if not by_token:
+            return client.send(request, stream=True, auth=auth)
+        for hops in count():
+            response = client.send(request, stream=True, auth=auth, follow_redirects=False)
+            following = _http.onward(client, response, hops)
+            if following is None:
+                break
+            response.close()
+            request = following
+        return response
 
     def _read(self) -> None:
         try:
@@ -192,9 +205,7 @@ class Resumable(Known, Iterator[StreamEvent]):
         prepared = _http.prepare_cancel(self._settings, canceller.token, self._own_headers())
         request = self._request(client, prepared)
         try:
-            with contextlib.closing(
-                client.send(request, stream=True, auth=self._auth or httpx.USE_CLIENT_DEFAULT)
-            ) as response:
+            with contextlib.closing(self._ask(client, request, by_token=True)) as response:
                 body = b"".join(islice(response.iter_bytes(MAX_PROBLEM_BYTES), 1))
                 canceller.answered(_http.head_of(response), body)
         except _http.FAILURES as error:
