@@ -235,8 +235,7 @@ async fn news_come_in_on_a_cluster_also_after_the_node_with_the_channel_is_lost(
 #[tokio::test]
 async fn a_cluster_that_is_taken_for_one_server_is_named() {
     let Some(cluster) = RedisCluster::steady().await else { return };
-    let store = RedisStore::connect(&cluster.nodes[0].url()).unwrap();
-    assert!(store.ready(PATIENCE).await);
+    let store = super::connected(&cluster.nodes[0]).await;
     let mut named = false;
     for _ in 0..64 {
         if let Err(error) = Writer::new(&store).begin().await {
