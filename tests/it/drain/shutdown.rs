@@ -1,7 +1,7 @@
 //! A real server with open streams that is told to stop gracefully, once its layer is drained.
 
 use super::{SECOND, parts};
-use crate::common::{Ended, Handler, Request, keys, layer};
+use crate::common::{Ended, Handler, Request, layer};
 use axum::Router;
 use std::{future::IntoFuture as _, net::SocketAddr};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -76,5 +76,5 @@ async fn a_server_with_open_streams_shuts_down_gracefully_over_memory() {
 async fn a_server_with_open_streams_shuts_down_gracefully_over_redis() {
     let Some(redis) = crate::redis_server::RedisServer::start().await else { return };
     let store = crate::on_redis::unhurried(&redis).await;
-    a_server_stops(ResumeLayer::new(store, keys()).tokens_are_enough(), true).await;
+    a_server_stops(ResumeLayer::new(store, crate::common::keys()).tokens_are_enough(), true).await;
 }
