@@ -1,15 +1,18 @@
-// The shared scenarios, in Chromium: the page is of another origin than the streams, and a reload is a page's reload.
+// The shared scenarios, in a browser: the page is of another origin than the streams, and a reload is a page's reload.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, describe, test } from "node:test";
-import { browser, site } from "./chromium.js";
+import { browser, engine, site } from "./engine.js";
 import { suite } from "./suite.js";
 
-const [shared, pages, chromium] = await Promise.all([suite(), site(), browser()]);
-after(() => Promise.all([shared.stop(), pages.close(), chromium.close()]));
+const [shared, pages, opened] = await Promise.all([suite(), site(), browser()]);
+after(() => Promise.all([shared.stop(), pages.close(), opened.close()]));
 
-test("a page that takes nothing is sent no more than the browser itself holds", async (t) => {
-  const page = await chromium.context.newPage();
+/** After so much, a client that reads on has had more events than are allowed; for browsers that themselves read on. */
+const MORE_THAN_IS_READ = 20_000_000;
+
+test("a page that takes nothing makes the client read no more, and the server send no more than the browser itself holds", async (t) => {
+  const page = await opened.context.newPage();
   await page.goto(`${pages.origin}/page`);
   let written = 0;
   const http = createServer((_, response) => {
@@ -23,7 +26,10 @@ test("a page that takes nothing is sent no more than the browser itself holds", 
     write();
   });
   await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve));
-  t.after(() => http.close());
+  t.after(() => {
+    http.closeAllConnections();
+    http.close();
+  });
   await page.evaluate(async (url) => {
     const { resumable } = await import("/resumable.js");
     globalThis.stream = resumable(url, { maxBuffered: 4 });
@@ -32,23 +38,27 @@ test("a page that takes nothing is sent no more than the browser itself holds", 
   // It has come to rest once nothing more is written for a while; one that is never held back never does.
   for (let before = -1; before !== written;) {
     before = written;
+    if (!opened.holdsBack && written > MORE_THAN_IS_READ) break;
     assert.ok(written < 1_000_000_000, `${written} bytes`);
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
-  const { received } = await page.evaluate(() => stream.stats);
+  const { received } = await page.evaluate(() => {
+    stream.close();
+    return stream.stats;
+  });
   assert.ok(received <= 5, `${received} events`);
   await page.close();
 });
 
-describe("scenarios in Chromium", { concurrency: 10 }, async () => {
+describe(`scenarios in ${engine}`, { concurrency: opened.atOnce }, async () => {
   for (const { name, about, seeds } of await shared.scenarios()) {
     for (const seed of seeds) {
       test(`${name} ${seed}: ${about}`, { timeout: 60_000 }, async () => {
-        const page = await chromium.context.newPage();
+        const page = await opened.context.newPage();
         try {
           await page.goto(`${pages.origin}/page`);
           let parts = 0;
-          await shared.run(name, seed, "js-chromium", async (plan, taken) => {
+          await shared.run(name, seed, `js-${engine}`, async (plan, taken) => {
             if (parts > 0) await page.reload();
             parts += 1;
             return page.evaluate(

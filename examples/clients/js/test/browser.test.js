@@ -2,24 +2,21 @@
 // the face of an EventSource beside the native one.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { browser, file } from "./chromium.js";
+import { browser, site } from "./engine.js";
 import { built, started } from "./suite.js";
 
-const [chromium, hello] = await Promise.all([
+const [opened, hello] = await Promise.all([
   browser(),
   started(process.env.HELLO || built("hello"), /serves (\S+)/, { PORT: "0" }),
 ]);
-const origin = hello.found[1];
-after(() => Promise.all([chromium.close(), hello.stop()]));
-// The page and the module are put on the server's own origin; the streams come from the server itself.
-await chromium.context.route(new RegExp(`^${origin}/(page|resumable\\.js)$`), async (route) => {
-  const { type, body } = await file(new URL(route.request().url()).pathname);
-  await route.fulfill({ contentType: type, body });
-});
+// The page and the module are put on the server's own origin.
+const pages = await site(hello.found[1]);
+const { origin } = pages;
+after(() => Promise.all([opened.close(), pages.close(), hello.stop()]));
 
 /** A page, with what it throws; closed when the test is over. */
 async function open(t) {
-  const page = await chromium.context.newPage();
+  const page = await opened.context.newPage();
   const faults = [];
   page.on("pageerror", (error) => faults.push(error));
   await page.goto(`${origin}/page`);
@@ -78,14 +75,16 @@ test("a reload of the page goes on where it was; and with `from: start` begins w
   await page.evaluate(() => stream.close());
 });
 
-test("a page that goes offline waits for the network, and then misses nothing", async (t) => {
+const unlessOffline = { skip: opened.canGoOffline ? false : "its driver cannot take the network away" };
+
+test("a page that goes offline waits for the network, and then misses nothing", unlessOffline, async (t) => {
   const page = await open(t);
   await follow(page);
   await count(page, 2);
   const asked = [];
   page.on("request", (request) => asked.push(request.url()));
-  await chromium.context.setOffline(true);
-  t.after(() => chromium.context.setOffline(false));
+  await opened.context.setOffline(true);
+  t.after(() => opened.context.setOffline(false));
   // The browser may let the open connection be: then it is cut here.
   await page.evaluate(() => stream.disconnect());
   await page.waitForFunction(() => stream.state === "offline");
@@ -99,7 +98,7 @@ test("a page that goes offline waits for the network, and then misses nothing", 
   }
   assert.equal(await page.evaluate(() => stream.state), "offline");
   assert.deepEqual(asked, [], "nothing is asked while it is offline");
-  await chromium.context.setOffline(false);
+  await opened.context.setOffline(false);
   await count(page, before.length + 4);
   const all = await numbers(page);
   assert.deepEqual(all, upTo(1, all.length));
@@ -112,14 +111,14 @@ test("a page that goes offline waits for the network, and then misses nothing", 
   await page.evaluate(() => stream.close());
 });
 
-test("a page that is offline from the start begins when it is online", async (t) => {
+test("a page that is offline from the start begins when it is online", unlessOffline, async (t) => {
   const page = await open(t);
   await page.evaluate(() => import("/resumable.js"));
-  await chromium.context.setOffline(true);
-  t.after(() => chromium.context.setOffline(false));
+  await opened.context.setOffline(true);
+  t.after(() => opened.context.setOffline(false));
   await follow(page);
   await page.waitForFunction(() => stream.state === "offline");
-  await chromium.context.setOffline(false);
+  await opened.context.setOffline(false);
   await count(page, 1);
   await page.evaluate(() => stream.close());
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, test } from "node:test";
 import { ResumableError, resumable } from "../resumable.js";
-import { browser, file } from "./chromium.js";
+import { browser, file } from "./engine.js";
 import { collect, end, event, open, replay } from "./helpers.js";
 
 /** A server for one test. It takes down what it is asked, and answers with the function of its path. */
@@ -81,8 +81,8 @@ test("redirects that lead nowhere, or for ever, are refused", async (t) => {
 });
 
 test("in a page, too", async (t) => {
-  const chromium = await browser();
-  after(() => chromium.close());
+  const opened = await browser();
+  after(() => opened.close());
   const elsewhere = await serve(t, { "/away": goesOn });
   const page = async (response, { url }) => {
     const { type, body } = await file(url);
@@ -97,7 +97,7 @@ test("in a page, too", async (t) => {
     "/resume": to(307, `${elsewhere.origin}/away`),
   });
   const other = await serve(t, { "/start": begins, "/moved": to(307, "/here"), "/here": goesOn });
-  const tab = await chromium.context.newPage();
+  const tab = await opened.context.newPage();
   await tab.goto(`${own.origin}/page`);
   const run = (url, resumeUrl) =>
     tab.evaluate(

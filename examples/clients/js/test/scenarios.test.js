@@ -5,7 +5,10 @@ import { drive } from "./drive.js";
 import { suite } from "./suite.js";
 
 const shared = await suite();
-after(() => shared.stop());
+const scenarios = await shared.scenarios();
+
+/** What this runs on: Deno and Bun know Node's test runner, too. */
+const runtime = globalThis.Deno ? "deno" : globalThis.Bun ? "bun" : "node";
 
 /** A `Storage`, for as long as a run takes. */
 function session() {
@@ -17,12 +20,13 @@ function session() {
   });
 }
 
-describe("scenarios on Node", { concurrency: 8 }, async () => {
-  for (const { name, about, seeds } of await shared.scenarios()) {
+describe(`scenarios on ${runtime}`, { concurrency: 8 }, () => {
+  after(() => shared.stop());
+  for (const { name, about, seeds } of scenarios) {
     for (const seed of seeds) {
       test(`${name} ${seed}: ${about}`, { timeout: 60_000 }, async () => {
         const storage = session();
-        await shared.run(name, seed, "js-node", (plan, taken) => drive(plan, shared.control, { storage, taken }));
+        await shared.run(name, seed, `js-${runtime}`, (plan, taken) => drive(plan, shared.control, { storage, taken }));
       });
     }
   }

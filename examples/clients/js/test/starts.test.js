@@ -81,6 +81,16 @@ test("a POST whose answer is lost is sent again with a key only, the same one, w
   assert.equal(without.calls.length, 1);
 });
 
+test("where there is no global `crypto`, as on Node 18, a key is made all the same", async (t) => {
+  const given = Object.getOwnPropertyDescriptor(globalThis, "crypto") ?? { value: undefined, configurable: true };
+  Object.defineProperty(globalThis, "crypto", { value: undefined, configurable: true });
+  t.after(() => Object.defineProperty(globalThis, "crypto", given));
+  const { fetch, calls } = server(streamed([open(), end(0)]));
+  const { error } = await collect(quick(fetch, { method: "POST", idempotencyKey: true }));
+  assert.equal(error, null);
+  assert.match(calls[0].headers["idempotency-key"], /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+});
+
 test("a start that was turned away is made again by every method; one that may have begun is not", async () => {
   for (const [status, code] of [[429], [503], [409, "in_progress"]]) {
     const { fetch, calls } = server(problem(status, code), streamed([open(), end(0)]));

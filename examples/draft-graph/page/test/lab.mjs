@@ -6,7 +6,7 @@ import { once } from "node:events";
 import net from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { chromium, firefox } from "playwright-core";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../../..");
 const binary = process.env.DRAFT_GRAPH ?? path.join(root, "target/debug/examples/draft-graph");
@@ -22,7 +22,12 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
+/** BROWSER is `chromium`, as without it, or `firefox`: as the distribution packages them. */
+const ENGINES = {
+  chromium: () => chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS }),
+  firefox: () => firefox.launch({ executablePath: process.env.FIREFOX ?? "/usr/bin/firefox-esr", channel: "moz-firefox" }),
+};
+export const launch = () => ENGINES[process.env.BROWSER ?? "chromium"]();
 
 async function freePort() {
   const server = net.createServer().listen(0, "127.0.0.1");
@@ -102,11 +107,11 @@ export class Demo {
   constructor(page) {
     this.page = page;
     page.setDefaultTimeout(30_000);
-    page.on("pageerror", (error) => this.errors.push(`thrown: ${error.message}`));
+    // The browser itself reports every request that fails, and here they are made to.
+    const isNetwork = (text) => /^(Failed to load resource|Firefox can’t establish a connection|The connection to .* was interrupted)/.test(text);
+    page.on("pageerror", ({ message }) => isNetwork(message) || this.errors.push(`thrown: ${message}`));
     page.on("console", (message) => {
-      // The browser itself reports every request that fails, and here they are made to.
-      const isNetwork = message.text().startsWith("Failed to load resource");
-      if (["error", "warning"].includes(message.type()) && !isNetwork) this.errors.push(message.text());
+      if (["error", "warning"].includes(message.type()) && !isNetwork(message.text())) this.errors.push(message.text());
     });
   }
 
