@@ -294,6 +294,19 @@ fn a_client_may_leave_a_silence_that_was_long_enough() {
 }
 
 #[test]
+fn a_client_that_left_has_not_seen_the_end_that_was_still_written_to_it() {
+    let came_back = |may_leave| {
+        problems(right(), |case| {
+            case.expect.may_leave = may_leave;
+            let back = streamed(Method::GET, &[("x-resume-token", "t9")], Over::Reset, Sent::default());
+            case.evidence.exchanges.push(back);
+        })
+    };
+    assert!(!came_back(true).iter().any(|problem| problem.contains("had seen the end")));
+    assert!(came_back(false).iter().any(|problem| problem.contains("had seen the end")));
+}
+
+#[test]
 fn retry_after_is_obeyed_where_the_time_has_come() {
     let came = |after: Duration| {
         problems(right(), |case| {
