@@ -196,10 +196,10 @@ impl Ticket {
 
     /// Takes all of the names, unless one is taken.
     async fn take(&self, node: &Arc<Node>, over: Option<Found>) -> Result<Result<Claim, Found>, ResumeError> {
-        let names = self.slots.iter().map(|slot| slot.name).collect();
         let Some(any) = self.slots.first() else { return Err(ResumeError::StoreUnavailable) };
+        let wanted: Vec<_> = self.slots.iter().map(|slot| (slot.name, slot.meaning)).collect();
         // First among the requests of this node, which costs nothing and needs no store.
-        let given = match Given::claim(node, names, any.meaning) {
+        let given = match Given::claim(node, any.meaning.request_id, &wanted) {
             Ok(given) => given,
             Err((name, meaning)) => return Ok(Err(Found { name, value: meaning.encode() })),
         };

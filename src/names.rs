@@ -125,18 +125,19 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// Claims all of these names for a request, unless one of them is taken: then that one, and what it stands for.
-    pub(crate) fn claim(node: &Arc<Node>, names: Vec<Name>, meaning: Meaning) -> Result<Self, (Name, Meaning)> {
+    /// Claims all of these names for a request, each for what it is to stand for, unless one of them is taken: then that
+    /// one, and what it stands for.
+    pub(crate) fn claim(node: &Arc<Node>, id: RequestId, wanted: &[(Name, Meaning)]) -> Result<Self, (Name, Meaning)> {
         let mut state = node.names.lock();
-        for name in &names {
+        for (name, _) in wanted {
             if let Some(taken) = state.meanings.get(name) {
                 return Err((*name, *taken));
             }
         }
-        state.meanings.extend(names.iter().map(|name| (*name, meaning)));
-        state.claims.insert(meaning.request_id);
+        state.meanings.extend(wanted.iter().copied());
+        state.claims.insert(id);
         drop(state);
-        Ok(Self { node: Arc::clone(node), id: meaning.request_id, names })
+        Ok(Self { node: Arc::clone(node), id, names: wanted.iter().map(|(name, _)| *name).collect() })
     }
 
     /// Gives a stream these names, whatever they stood for. It is younger than any of that, also within one tick of the

@@ -1,7 +1,27 @@
 //! What a name's value says, and who has a name.
 
 use super::*;
+use crate::{Keys, settings::Settings, store::MemoryStore};
 use proptest::prelude::*;
+
+#[tokio::test]
+async fn each_name_of_a_claim_has_its_own_print_also_once_another_one_is_lost() {
+    let keys = Keys::new([7; 32]).unwrap();
+    let node = Node::new(Settings::default(), Arc::new(MemoryStore::new()), Some(keys));
+    let claim = |print| Meaning {
+        request_id: RequestId::random(),
+        node: node.store.node(),
+        since: 1,
+        is_stream: true,
+        print: Some([print; 16]),
+    };
+    let (first, second) = (Name::from_bytes([1; 32]), Name::from_bytes([2; 32]));
+    let mine = [(first, claim(1)), (second, claim(2))];
+    let given = Given::claim(&node, mine[0].1.request_id, &mine).unwrap();
+    assert_eq!(Given::claim(&node, RequestId::random(), &mine).unwrap_err(), mine[0]);
+    given.lose(first);
+    assert_eq!(Given::claim(&node, RequestId::random(), &mine).unwrap_err(), mine[1]);
+}
 
 fn meaning() -> impl Strategy<Value = Meaning> {
     (any::<[u8; 16]>(), any::<[u8; 8]>(), any::<u64>(), any::<bool>(), any::<Option<Print>>()).prop_map(
