@@ -6,12 +6,17 @@ use crate::common::{Call, Ended, Peek, Reply, Stage, StreamBody, Switch, ask, ca
 use axum::{Router, body::Body, response::Response};
 use http::{HeaderValue, Request, StatusCode, request::Parts};
 use std::time::Duration;
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 use tower_resume::{
-    Attach, ControlEvents, EventIds, Idempotency, Keys, Principal, ResumeLayer, StreamName, store::MemoryStore,
+    Attach, Clock, ControlEvents, EventIds, Idempotency, Keys, Principal, ResumeLayer, StreamName, store::MemoryStore,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
+/// What the nodes' clocks begin with, in milliseconds since the epoch.
+const START: u64 = 1_790_000_000_000;
 
 /// A stage and two nodes, whose layer is set so.
 pub(crate) struct Nodes {
@@ -20,10 +25,12 @@ pub(crate) struct Nodes {
 }
 
 pub(crate) fn nodes(set: impl Fn(ResumeLayer<Switch>) -> ResumeLayer<Switch>) -> Nodes {
-    let (stage, store) = (Stage::new(), MemoryStore::new());
+    let (stage, store, start) = (Stage::new(), MemoryStore::new(), Instant::now());
     let node = |_| {
         let switch = Switch::new(&store).shared();
-        (stage.plain(set(ResumeLayer::new(switch.clone(), keys()).tokens_are_enough())), switch)
+        // It goes with tokio's, which tests pause: by the system's, all of a test may happen within one millisecond.
+        let clock = Clock::new(move || START + u64::try_from(start.elapsed().as_millis()).unwrap());
+        (stage.plain(set(ResumeLayer::new(switch.clone(), keys()).clock(clock).tokens_are_enough())), switch)
     };
     let nodes = (0..2).map(node).collect();
     Nodes { stage, nodes }

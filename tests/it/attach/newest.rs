@@ -1,7 +1,7 @@
 //! Of several streams of one name the newest has it: on every node, whatever their clocks say and whichever of them was
 //! out of reach of the store.
 
-use super::{SECOND, nodes, nothing};
+use super::{SECOND, START, nodes, nothing};
 use std::{
     cell::Cell,
     sync::{
@@ -12,9 +12,6 @@ use std::{
 };
 use tokio::time::sleep;
 use tower_resume::{Attach, Clock};
-
-/// What a clock says that stands still.
-const FIXED: u64 = 1_790_000_000_000;
 
 #[tokio::test(start_paused = true)]
 async fn of_several_streams_of_one_name_the_newest_has_it() {
@@ -42,7 +39,7 @@ async fn of_several_streams_of_one_name_the_newest_has_it() {
 async fn the_newest_has_it_from_one_that_is_over_also_where_the_clock_was_set_back() {
     for back in [0, 1, 3_600_000] {
         for _ in 0..8 {
-            let now = Arc::new(AtomicU64::new(FIXED));
+            let now = Arc::new(AtomicU64::new(START));
             let clock = Arc::clone(&now);
             let nodes = nodes(move |layer| {
                 let clock = Arc::clone(&clock);
@@ -52,7 +49,7 @@ async fn the_newest_has_it_from_one_that_is_over_also_where_the_clock_was_set_ba
             drop(first);
             one.rest().await;
             sleep(SECOND).await;
-            now.store(FIXED - back, Relaxed);
+            now.store(START - back, Relaxed);
             let (other, _second) = nodes.named(0, "chat:1").await;
             let stream = other.header("x-resume-stream").unwrap();
             for node in 0..2 {
@@ -72,7 +69,7 @@ async fn the_newest_has_it_whatever_the_nodes_clocks_say() {
         for _ in 0..8 {
             let made = Cell::new(0);
             let nodes = nodes(|layer| {
-                let now = if made.replace(made.get() + 1) == 0 { FIXED.saturating_add_signed(ahead) } else { FIXED };
+                let now = if made.replace(made.get() + 1) == 0 { START.saturating_add_signed(ahead) } else { START };
                 layer.state_ttl(ttl).clock(Clock::new(move || now))
             });
             let (_one, _first) = nodes.named(0, "chat:1").await;
