@@ -120,25 +120,35 @@ async fn a_node_dies_with_redis_which_comes_back_with_an_old_dump() {
     }
 }
 
-#[tokio::test]
-async fn a_node_dies_with_redis_which_comes_back_empty() {
-    let Some(mut scene) = Scene::start().await else { return };
-    let mut load = Load::new(&scene, Shape { events: 250, pace: 240, alone: true, ..Shape::default() });
+/// Four streams on node 0 that fall silent behind event 10, each followed on node 1.
+async fn silent_at_ten(scene: &Scene, pace: u64) -> Load {
+    let shape = Shape { events: 250, pace, hush: Some((11, 120_000)), alone: true, ..Shape::default() };
+    let mut load = Load::new(scene, shape);
     load.begin_on(&[0], 4).await;
     load.latecomers();
-    load.reach(10).await;
-    load.healed(&scene.probe).await;
+    load
+}
+
+/// Node 0 dies with Redis, which comes back empty: what node 1 has of the silent streams is all that is left of them. It
+/// is that end for everybody, whatever first clients have; how much was left of each stream.
+async fn left_of(mut scene: Scene, mut load: Load, fault: &'static str) -> Vec<u64> {
     scene.redis.kill().await;
     scene.nodes[0].kill().await;
     let began = Instant::now();
+    scene.wires[1].clear();
     scene.redis.restart().await;
     load.done(Who::Latecomer).await;
     load.recovered_since(began);
-    let (row, all) = load.come_through("node and Redis killed, Redis back empty").await;
+    let (row, all) = load.come_through(fault).await;
     row.check();
-    for seen in &all {
-        let ledger = &seen.outcome.as_ref().expect("none hangs").ledger;
-        assert_eq!(ledger.end, Some(("interrupted".to_owned(), ledger.last)), "{:?} of {}", seen.who, seen.stream);
+    let ledgers =
+        |who| all.iter().filter(move |seen| seen.who == who).map(|seen| &seen.outcome.as_ref().unwrap().ledger);
+    let left: Vec<u64> = ledgers(Who::Latecomer).map(|ledger| ledger.last).collect();
+    for who in [Who::First, Who::Latecomer] {
+        for (stream, (ledger, left)) in ledgers(who).zip(&left).enumerate() {
+            assert_eq!(ledger.end, Some(("interrupted".to_owned(), *left)), "{who:?} of {stream}");
+            assert!(who == Who::Latecomer || ledger.last == 10, "{ledger:?}");
+        }
     }
     // Nobody has any of it any more. Until that is sure, clients are told to come back.
     for stream in &load.streams {
@@ -150,6 +160,28 @@ async fn a_node_dies_with_redis_which_comes_back_empty() {
         })
         .await;
     }
+    left
+}
+
+#[tokio::test]
+async fn a_node_dies_with_redis_which_comes_back_empty() {
+    let Some(scene) = Scene::start().await else { return };
+    let mut load = silent_at_ten(&scene, 20).await;
+    load.reach(10).await;
+    load.healed(&scene.probe).await;
+    load.reached_by(Who::Latecomer, 10).await;
+    assert_eq!(left_of(scene, load, "node and Redis killed, Redis back empty").await, [10; 4]);
+}
+
+#[tokio::test]
+async fn a_node_dies_with_redis_and_the_last_events_that_no_other_node_has() {
+    let Some(scene) = Scene::start().await else { return };
+    let load = silent_at_ten(&scene, 400).await;
+    load.reached_by(Who::Latecomer, 3).await;
+    scene.wires[1].refuse();
+    load.reach(10).await;
+    let left = left_of(scene, load, "node and Redis killed, the other node lacks the last events").await;
+    assert!(left.iter().all(|left| (3..10).contains(left)), "{left:?}");
 }
 
 #[tokio::test]

@@ -72,6 +72,15 @@ pub enum Who {
     Latecomer,
 }
 
+/// A client under way.
+struct Following {
+    stream: usize,
+    who: Who,
+    /// What it has.
+    has: Arc<AtomicU64>,
+    task: JoinHandle<Outcome>,
+}
+
 /// How one client of one stream came through.
 #[derive(Debug)]
 pub struct Seen {
@@ -86,7 +95,7 @@ pub struct Load {
     nodes: [SocketAddr; 2],
     doors: [SocketAddr; 2],
     pub streams: Vec<Stream>,
-    clients: Vec<(usize, Who, JoinHandle<Outcome>)>,
+    clients: Vec<Following>,
     recover: Option<Duration>,
 }
 
@@ -129,9 +138,10 @@ impl Load {
         let id = request_id(open["request_id"].as_str().unwrap());
         let first = Arc::new(AtomicU64::new(0));
         let client = self.client(vec![self.nodes[1 - at]], &token, Arc::clone(&first));
-        let stream = self.streams.len();
+        let (stream, has) = (self.streams.len(), Arc::clone(&first));
         self.streams.push(Stream { id, at, token, first });
-        self.clients.push((stream, Who::First, tokio::spawn(client.follow(Some(reply)))));
+        let task = tokio::spawn(client.follow(Some(reply)));
+        self.clients.push(Following { stream, who: Who::First, has, task });
         if Self::is_followed(stream) && !alone {
             self.add(stream, Who::Follower, vec![self.nodes[1 - at]], false);
             self.add(stream, Who::Roamer, self.doors.to_vec(), stream % 8 < 4);
@@ -152,9 +162,10 @@ impl Load {
     }
 
     fn add(&mut self, stream: usize, who: Who, doors: Vec<SocketAddr>, as_browser: bool) {
-        let (token, progress) = (&self.streams[stream].token, Arc::default());
-        let client = Client { as_browser, from_start: who == Who::Latecomer, ..self.client(doors, token, progress) };
-        self.clients.push((stream, who, tokio::spawn(client.follow(None))));
+        let (token, has) = (&self.streams[stream].token, Arc::default());
+        let client = self.client(doors, token, Arc::clone(&has));
+        let client = Client { as_browser, from_start: who == Who::Latecomer, ..client };
+        self.clients.push(Following { stream, who, has, task: tokio::spawn(client.follow(None)) });
     }
 
     /// What each first client has.
@@ -165,6 +176,15 @@ impl Load {
     /// Waits until every first client has this many events.
     pub async fn reach(&self, events: u64) {
         until("every first client has got its events", async || self.firsts().iter().all(|last| *last >= events)).await;
+    }
+
+    /// Waits until all clients who have this part have this many events.
+    pub async fn reached_by(&self, who: Who, events: u64) {
+        until("they have got their events", async || {
+            let theirs = self.clients.iter().filter(|client| client.who == who);
+            theirs.map(|client| client.has.load(Ordering::Relaxed)).all(|last| last >= events)
+        })
+        .await;
     }
 
     /// Waits until every first client has got so many more events, or all.
@@ -208,7 +228,7 @@ impl Load {
     /// Waits until all clients who have this part are done.
     pub async fn done(&self, who: Who) {
         until("they are done", async || {
-            self.clients.iter().all(|(_, part, client)| *part != who || client.is_finished())
+            self.clients.iter().all(|client| client.who != who || client.task.is_finished())
         })
         .await;
     }
@@ -216,8 +236,8 @@ impl Load {
     /// Waits for all clients, and makes the row of them.
     pub async fn come_through(&mut self, fault: &'static str) -> (Row, Vec<Seen>) {
         let mut seen = Vec::new();
-        for (stream, who, client) in std::mem::take(&mut self.clients) {
-            seen.push(Seen { stream, who, outcome: outcome_of(client).await });
+        for Following { stream, who, task, .. } in std::mem::take(&mut self.clients) {
+            seen.push(Seen { stream, who, outcome: outcome_of(task).await });
         }
         (Row::of(fault, self.streams.len(), &seen, self.recover), seen)
     }

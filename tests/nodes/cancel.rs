@@ -4,14 +4,14 @@ use crate::{
     common::{Ended, Reply, Request, until},
     node::Node,
     redis_server::RedisServer,
-    two_nodes::{expect, resumed, stored},
+    two_nodes::{answer, expect, resumed, stored},
 };
 use http::Method;
 use std::{net::SocketAddr, time::Instant};
 
 /// Asks this node to cancel; the status.
 async fn cancel(addr: SocketAddr, token: &str) -> u16 {
-    let reply = Request::new(addr, Method::DELETE, "/resume").header("x-resume-token", token).send().await;
+    let reply = answer(|| Request::new(addr, Method::DELETE, "/resume").header("x-resume-token", token)).await;
     assert_eq!(reply.header("cache-control"), Some("no-store, no-transform"));
     reply.status.as_u16()
 }
@@ -70,8 +70,8 @@ async fn a_stream_is_cancelled_from_any_node_for_everybody() {
             assert_eq!(cancelled(follower, 20).await, last);
             for node in [&one, &other, &third] {
                 assert_eq!(cancel(node.addr, &token).await, 204, "it is over already");
-                let request = Request::get(node.addr, "/resume").header("x-resume-token", &token);
-                let mut late = request.header("x-resume-from", last.to_string()).send().await;
+                let request = || Request::get(node.addr, "/resume").header("x-resume-token", &token);
+                let mut late = answer(|| request().header("x-resume-from", last.to_string())).await;
                 assert_eq!(late.phase("replay").await["status"], "cancelled");
                 cancelled(late, last).await;
             }
@@ -109,7 +109,7 @@ async fn a_dead_nodes_stream_can_be_cancelled() {
     }
     println!("a dead node's stream was cancelled after {:?} and {asked} tries", begun.elapsed());
     assert!(asked > 0, "the lease was there at first");
-    let mut late = Request::get(other.addr, "/resume").header("x-resume-token", &token).send().await;
+    let mut late = answer(|| Request::get(other.addr, "/resume").header("x-resume-token", &token)).await;
     assert_eq!(late.phase("replay").await["status"], "cancelled");
     assert!(cancelled(late, 0).await >= 20, "what was stored");
 }

@@ -4,7 +4,7 @@ use crate::{
     common::{Ended, Request},
     node::Node,
     redis_server::RedisServer,
-    two_nodes::{expect, resumed, stored},
+    two_nodes::{answer, expect, resumed, stored},
 };
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn followers_of_a_killed_node_get_what_was_stored_and_then_the_end_and_so_
     assert_eq!((end["status"].as_str(), end["seq"].as_u64()), (Some("interrupted"), Some(last)));
     assert_eq!(follower.rest().await, (vec![], Ended::Clean));
     for node in [&other, &third] {
-        let mut late = Request::get(node.addr, "/resume").header("x-resume-token", &token).send().await;
+        let mut late = answer(|| Request::get(node.addr, "/resume").header("x-resume-token", &token)).await;
         assert_eq!(late.phase("replay").await["status"], "interrupted");
         expect(&mut late, 1..=last).await;
         assert_eq!(late.phase("end").await["status"], "interrupted");

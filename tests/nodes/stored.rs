@@ -9,6 +9,7 @@ use crate::{
     },
     node::Node,
     redis_server::RedisServer,
+    two_nodes::answer,
 };
 use std::{
     net::SocketAddr,
@@ -73,8 +74,9 @@ async fn clients(node: SocketAddr) -> Vec<Client> {
 
 /// Everything that the store has of a stream, as another node reads it.
 async fn stored(node: SocketAddr, token: &str) -> Vec<Vec<u8>> {
-    let request = Request::get(node, "/resume").header("x-resume-token", token);
-    let mut reply = request.header("x-resume-from", "0").header("x-resume-mode", "replay").send().await;
+    let request = || Request::get(node, "/resume").header("x-resume-token", token);
+    // This node may not have found its Redis again yet.
+    let mut reply = answer(|| request().header("x-resume-from", "0").header("x-resume-mode", "replay")).await;
     assert_eq!(reply.status, 200);
     while reply.frame().await.is_ok() {}
     events(&blocks(&reply.bytes))
