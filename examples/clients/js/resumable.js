@@ -411,21 +411,19 @@ class ResumableStream {
 
   /** Waits, for as long as it takes to be online too. What happens to the page may shorten the delay, not Retry-After. */
   async #pause(delay, least, detail) {
-    const now = Date.now();
-    const notBefore = now + least;
-    let until = Math.max(now + delay, notBefore);
+    const notBefore = Date.now() + least;
+    // Not measured again before the wait: a pause is told of however short it is, and however slow this machine.
+    let left = Math.max(delay, least);
     while (!this.#over) {
       if (this.#page.isOffline()) {
         this.#enter("offline", detail);
         await this.#alarm.wait(Infinity);
-        until = notBefore;
-        continue;
+      } else {
+        if (left <= 0) return;
+        this.#enter("waiting", { ...detail, delay: left });
+        if (await this.#alarm.wait(left)) return;
       }
-      const left = until - Date.now();
-      if (left <= 0) return;
-      this.#enter("waiting", { ...detail, delay: left });
-      if (await this.#alarm.wait(left)) return;
-      until = notBefore;
+      left = notBefore - Date.now();
     }
   }
 

@@ -263,6 +263,15 @@ test("cancel tells `asked`, and errors; it tries three times", async () => {
   assert.deepEqual(await cancel(html(), html(), html()), ["gave_up", 200, 3]);
 });
 
+test("a loss is told of also where the clock has jumped over the wait", async (t) => {
+  let now = Date.now();
+  t.mock.method(Date, "now", () => (now += 5));
+  const { fetch } = server(streamed([open(), event(1)]), streamed([replay(1), end(1)]));
+  const states = [];
+  await collect(quick(fetch, { onState: (state) => states.push(state) }));
+  assert.deepEqual(states, ["connecting", "open", "waiting", "connecting", "open", "ended"]);
+});
+
 test("states come in order, each once, and an observer that fails harms nothing", async (t) => {
   const faults = [];
   const uncaught = process.listeners("uncaughtException");
