@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, describe, test } from "node:test";
 import { browser, engine, site } from "./engine.js";
-import { suite } from "./suite.js";
+import { MOST, suite } from "./suite.js";
 
 const [shared, pages, opened] = await Promise.all([suite(), site(), browser()]);
 after(() => Promise.all([shared.stop(), pages.close(), opened.close()]));
@@ -53,7 +53,7 @@ test("a page that takes nothing makes the client read no more, and the server se
 describe(`scenarios in ${engine}`, { concurrency: opened.atOnce }, async () => {
   for (const { name, about, seeds } of await shared.scenarios()) {
     for (const seed of seeds) {
-      test(`${name} ${seed}: ${about}`, { timeout: 60_000 }, async () => {
+      test(`${name} ${seed}: ${about}`, { timeout: MOST }, async () => {
         const page = await opened.context.newPage();
         try {
           await page.goto(`${pages.origin}/page`);

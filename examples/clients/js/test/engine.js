@@ -50,8 +50,15 @@ const ENGINES = {
 
 export const engine = process.env.BROWSER || "chromium";
 
+/** Longer than anything takes, also on a busy machine. Far less than that is the driver's own default. */
+export const PATIENCE = 120_000;
+
 /** A browser with a profile of its own, which goes with it. */
-export const browser = () => ENGINES[engine]();
+export async function browser() {
+  const opened = await ENGINES[engine]();
+  opened.context.setDefaultTimeout?.(PATIENCE);
+  return opened;
+}
 
 /** What pages may ask for. */
 const FILES = {

@@ -2,7 +2,7 @@
 import { after, describe, test } from "node:test";
 import { storageOf } from "../resumable.js";
 import { drive } from "./drive.js";
-import { suite } from "./suite.js";
+import { MOST, suite } from "./suite.js";
 
 const shared = await suite();
 const scenarios = await shared.scenarios();
@@ -24,7 +24,7 @@ describe(`scenarios on ${runtime}`, { concurrency: 8 }, () => {
   after(() => shared.stop());
   for (const { name, about, seeds } of scenarios) {
     for (const seed of seeds) {
-      test(`${name} ${seed}: ${about}`, { timeout: 60_000 }, async () => {
+      test(`${name} ${seed}: ${about}`, { timeout: MOST }, async () => {
         const storage = session();
         await shared.run(name, seed, `js-${runtime}`, (plan, taken) => drive(plan, shared.control, { storage, taken }));
       });

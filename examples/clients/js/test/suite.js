@@ -4,6 +4,9 @@ import { execFileSync, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
+/** How long a run may take: the suite itself forgets one that lasts longer. */
+export const MOST = 120_000;
+
 const root = fileURLToPath(new URL("../../../..", import.meta.url));
 
 /** An example of the crate, built. */
