@@ -50,13 +50,15 @@ class Page:
 
     def here(self, text: str) -> str:
         """With this machine's ports and folders. A release build is the reader's, and would only take time here; so would
-        the examples with fewer features than the crate's own tests have built them with."""
+        the examples with fewer features than the crate's own tests have built them with. What a reader's machine does
+        within a second may take this one longer: all pages are followed at the same time."""
         def port(found: re.Match) -> str:
             if found[0] not in self.ports:
                 self.ports[found[0]] = str(self.place.ports.take())
             return self.ports[found[0]]
 
         text = PORT.sub(port, text).replace(" --release", "").replace("--path ../tower-resume", f"--path '{ROOT}'")
+        text = re.sub(r"(\bcurl -\w+ -m) 1\b", r"\1 3", text)
         return re.sub(r"(cargo run\b.*?) --example", r"\1 --all-features --example", text)
 
     def there(self, text: str) -> str:

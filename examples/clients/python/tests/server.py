@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeAlias
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that a test waits for what has to come, at most."""
 
 RESET = object()
@@ -104,7 +104,7 @@ class Server:
                 if request is None:
                     return
                 with self._lock:
-                    script = self.scripts[min(len(self.requests), len(self.scripts) - 1)]
+                    script = self._script(request)
                     self.requests.append(request)
                 self._play(connection, script)
             except OSError:
@@ -112,6 +112,10 @@ class Server:
             finally:
                 with self._lock:
                     self._open.remove(connection)
+
+    def _script(self, request: Request) -> Script:
+        """The next one, and the last one again and again."""
+        return self.scripts[min(len(self.requests), len(self.scripts) - 1)]
 
     def _play(self, connection: socket.socket, script: Script) -> None:
         if script.status:
@@ -140,6 +144,13 @@ class Server:
                 assert isinstance(data, bytes)
                 connection.sendall(b"%x\r\n%b\r\n" % (len(data), data) if script.chunked else data)
                 self.sent += len(data)
+
+
+class ByToken(Server):
+    """Answers each start with the first script and each resume with the second, however often a client has to ask."""
+
+    def _script(self, request: Request) -> Script:
+        return self.scripts[0 if request.token is None else 1]
 
 
 def quietly(do: Callable[[], None]) -> None:

@@ -11,7 +11,9 @@ from server import (
     CLOSE,
     END,
     HOLD,
+    PATIENCE,
     RESET,
+    ByToken,
     Part,
     Server,
     answer,
@@ -77,10 +79,12 @@ def test_a_lost_connection_is_resumed_at_the_last_event(face: Face, loss: Part) 
 
 
 def test_silence_is_a_loss(face: Face) -> None:
-    with Server([fresh(event(1), HOLD), resumed(1, end(1), END)]) as server:
+    # Of a busy machine the time-out may be too short for the answer itself: then it is asked once more.
+    with ByToken([fresh(event(1), HOLD), resumed(1, end(1), END)]) as server:
         outcome = face(server.url, idle_timeout=0.3)
+        assert server.left.wait(PATIENCE)
     assert seqs(outcome) == [1]
-    assert server.left.is_set()
+    assert outcome.state == "ended"
 
 
 def test_events_that_come_again_are_dropped(face: Face) -> None:
@@ -232,8 +236,8 @@ def test_a_server_that_asks_to_wait_and_goes_on_is_left(face: Face) -> None:
     scripts = [fresh(event(1), CLOSE), stream(wait, ": heartbeat\n\n", HOLD, at=1), resumed(1, end(1), END)]
     with Server(scripts) as server:
         outcome = face(server.url)
+        assert server.left.wait(PATIENCE)
     assert outcome.state == "ended"
-    assert server.left.is_set()
 
 
 @pytest.mark.parametrize("before", [[], [fresh(event(1), CLOSE)]], ids=["at the start", "on a resume"])
