@@ -35,13 +35,20 @@ export async function node(t, { pace = 10, redis } = {}) {
   throw new Error("the example did not start");
 }
 
-export async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
+/** A port below those that the system itself gives away: nobody gets it between this look at it and its use. */
+async function freePort() {
+  for (;;) {
+    const server = net.createServer().listen(15_000 + Math.floor(Math.random() * 17_000), "127.0.0.1");
+    try {
+      await once(server, "listening");
+    } catch {
+      continue;
+    }
+    const { port } = server.address();
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
 
 /** A Redis of its own. */

@@ -41,9 +41,16 @@ export async function history(base, id) {
   return response.json();
 }
 
+/** What has been said in the last answer, once it is over: then it is history. */
+export async function kept(base, id) {
+  let last;
+  await until("the answer is history", async () => (last = (await history(base, id)).at(-1))?.role === "assistant");
+  return textOf(last);
+}
+
 /** Ready when it holds. It is a state that is waited for, and a generous bound on how long. */
 export async function until(what, holds) {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 120_000;
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`);
     await new Promise((ready) => setTimeout(ready, 5));
