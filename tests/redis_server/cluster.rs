@@ -1,7 +1,10 @@
 //! A Redis Cluster of a test's own: three primaries with a replica each, which take over within some seconds.
 
 use crate::redis_server::{Port, ROOM, RedisServer, Reply};
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 use tokio::{sync::SemaphorePermit, time::sleep};
 
 /// How long the cluster may take for anything.
@@ -120,17 +123,20 @@ impl RedisCluster {
     pub(crate) async fn owner(&self, slot: u16) -> usize {
         let mut votes = vec![0; self.nodes.len()];
         for node in self.living().await {
-            for entry in node.cli(&["CLUSTER", "SLOTS"]).await.list() {
-                let entry = entry.list();
-                let slots = entry[0].int()..=entry[1].int();
-                if slots.contains(&i64::from(slot)) {
-                    let port = entry[2].list()[1].int();
-                    let at = self.nodes.iter().position(|node| i64::from(node.port()) == port);
-                    votes[at.expect("a node of ours")] += 1;
-                }
+            if let Some(at) = self.owner_by(node, slot).await {
+                votes[at] += 1;
             }
         }
         (0..votes.len()).max_by_key(|at| votes[*at]).expect("nodes")
+    }
+
+    /// The same as this one says.
+    async fn owner_by(&self, node: &RedisServer, slot: u16) -> Option<usize> {
+        let slots = node.cli(&["CLUSTER", "SLOTS"]).await;
+        let mut entries = slots.list().iter().map(Reply::list);
+        let entry = entries.find(|entry| (entry[0].int()..=entry[1].int()).contains(&i64::from(slot)))?;
+        let port = entry[2].list()[1].int();
+        self.nodes.iter().position(|node| i64::from(node.port()) == port)
     }
 
     /// Waits until another node has this slot.
@@ -156,15 +162,30 @@ impl RedisCluster {
         self.nodes[from].cli(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]).await;
     }
 
-    /// Moves what is left, and says so.
+    /// Moves what is left, and says so. All nodes know of it then: one that does not know how new another one's claims
+    /// are may take a slot that it has just been given for that one's still, and forget its keys.
     pub(crate) async fn close_slot(&self, slot: u16, from: usize, to: usize) {
         for key in self.keys(slot, from).await {
             self.move_key(&key, from, to).await;
         }
-        let (slot, to_id) = (slot.to_string(), self.id(to).await);
+        let (number, slot, to_id) = (slot, slot.to_string(), self.id(to).await);
         for at in [to, from] {
             self.nodes[at].cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]).await;
         }
+        until("all nodes know who has the slot", async || self.agree_on(number, to).await).await;
+    }
+
+    async fn agree_on(&self, slot: u16, owner: usize) -> bool {
+        let mut epochs = HashSet::new();
+        for node in self.living().await {
+            if self.owner_by(node, slot).await != Some(owner) {
+                return false;
+            }
+            let info = node.cli(&["CLUSTER", "INFO"]).await;
+            let epoch = info.text().lines().find_map(|line| line.strip_prefix("cluster_current_epoch:"));
+            epochs.insert(epoch.expect("an epoch").to_owned());
+        }
+        epochs.len() == 1
     }
 
     /// Moves a slot with its keys to another node, while both serve it.
