@@ -92,7 +92,7 @@ describe("the counters", { concurrency: 3 }, () => {
 
   // More events than are kept, and a viewer that is away for too long.
   test("what the server has not kept is counted as lost, and the whole graph comes with the end", async () => {
-    const small = await Server.start({ SSE_BUFFER_MAX_EVENTS: "24", DRAFT_MIN_EVENTS: "300", DRAFT_PACE_MS: "30" });
+    const small = await Server.start({ SSE_BUFFER_MAX_EVENTS: "24", DRAFT_MIN_EVENTS: "300", DRAFT_PACE_MS: "50" });
     const demo = await Demo.open(browser, small.base);
     try {
       await demo.draft("js");

@@ -29,13 +29,20 @@ const ENGINES = {
 };
 export const launch = () => ENGINES[process.env.BROWSER ?? "chromium"]();
 
+/** A port below those that the system itself gives away: nobody gets it while the server that has it is started anew. */
 async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
+  for (;;) {
+    const server = net.createServer().listen(15_000 + Math.floor(Math.random() * 17_000), "127.0.0.1");
+    try {
+      await once(server, "listening");
+    } catch {
+      continue;
+    }
+    const { port } = server.address();
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
 
 /** The example on a port that it keeps over a restart. Kill it with `stop`. */
@@ -87,6 +94,7 @@ export class Demo {
 
   static async open(browser, url, { width = 1280, height = 900, ...options } = {}) {
     const context = await browser.newContext({ viewport: { width, height }, ...options });
+    context.setDefaultTimeout(WAIT.timeout);
     const page = await context.newPage();
     const demo = new Demo(page);
     await page.goto(url);
@@ -106,7 +114,6 @@ export class Demo {
 
   constructor(page) {
     this.page = page;
-    page.setDefaultTimeout(30_000);
     // The browser itself reports every request that fails, and here they are made to.
     const isNetwork = (text) => /^(Failed to load resource|Firefox can’t establish a connection|The connection to .* was interrupted)/.test(text);
     page.on("pageerror", ({ message }) => isNetwork(message) || this.errors.push(`thrown: ${message}`));
@@ -131,6 +138,19 @@ export class Demo {
 
   state(name) {
     return this.page.locator(`#state[data-state=${name}]`).waitFor(WAIT);
+  }
+
+  /** From now on, all that is said of the connection. */
+  async overhears() {
+    await this.page.evaluate(() => {
+      const text = document.getElementById("state-text");
+      globalThis.overheard = [text.textContent];
+      new MutationObserver(() => globalThis.overheard.push(text.textContent)).observe(text, { childList: true, characterData: true, subtree: true });
+    });
+  }
+
+  overheard() {
+    return this.page.evaluate(() => globalThis.overheard);
   }
 
   async number(name) {
