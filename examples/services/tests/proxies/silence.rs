@@ -10,7 +10,11 @@ use std::time::Duration;
 
 for_both! { heartbeats_keep_a_silent_stream_open a_timeout_that_is_too_short_cuts_and_nothing_is_lost }
 
-/// So many heartbeats are well more time than the proxy's timeout.
+/// The silence that a proxy takes for a loss: as long as may be, for a machine that stands still for a while.
+const LONG: &str = "6s";
+const SHORT: &str = "3s";
+
+/// So many heartbeats, two a second, are more time than the longer one.
 const HEARTBEATS: usize = 16;
 
 fn timeouts(kind: Kind, to: &str) -> [[String; 2]; 1] {
@@ -32,7 +36,7 @@ async fn behind(kind: Kind, heartbeat: Duration, timeout: &str) -> Option<Behind
 }
 
 async fn heartbeats_keep_a_silent_stream_open(kind: Kind) {
-    let Some(behind) = behind(kind, Duration::from_millis(500), "3s").await else { return };
+    let Some(behind) = behind(kind, Duration::from_millis(500), LONG).await else { return };
     let mut first = behind.begin().await;
     let mut second = Run::of(&behind.nodes.handler, Request::get(behind.proxy.http2, "/stream").http2()).await;
     tokio::join!(silent(&mut first), silent(&mut second));
@@ -46,7 +50,7 @@ async fn silent(run: &mut Run) {
 }
 
 async fn a_timeout_that_is_too_short_cuts_and_nothing_is_lost(kind: Kind) {
-    let Some(behind) = behind(kind, Duration::from_secs(60), "1s").await else { return };
+    let Some(behind) = behind(kind, Duration::from_secs(60), SHORT).await else { return };
     let mut run = behind.begin().await;
     run.count(2).await;
     assert_eq!(run.first().rest().await, (vec![], Ended::Abrupt));
