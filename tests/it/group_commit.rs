@@ -48,7 +48,9 @@ async fn an_append_whose_answer_was_lost_is_not_made_again() {
     gate.lose_an_answer();
     gate.let_through(1);
     stored(&gate, &run, 5).await;
-    run.count(2).await;
+    // In one piece: however soon it has looked, it does not meet one of them alone.
+    run.told().send("data: 6\n\ndata: 7\n\n");
+    run.first().counts([6, 7]).await;
     assert_eq!(appends(&gate, 3).await[2], ("on 5".to_owned(), vec![(6, 7)]), "it looked, and found its own chunk");
     gate.let_through(1);
     stored(&gate, &run, 7).await;
