@@ -5,6 +5,8 @@ use crate::common::{Ended, Handler, Reply, Switch, Told, call, get_stream, keys,
 use axum::{Router, body::Body};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
+#[cfg(feature = "redis")]
+use tower_resume::{RequestId, store::Store as _};
 use tower_resume::{ResumeLayer, WhenAlone, store::MemoryStore};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -183,13 +185,16 @@ async fn first_ends(mut reply: Reply) -> Ended {
 async fn over_redis_a_handler_is_stopped_once_nobody_reads_it_on_any_node() {
     let grace = 3 * SECOND;
     let Some(redis) = crate::redis_server::RedisServer::start().await else { return };
-    let mut nodes = Vec::new();
+    let (mut nodes, mut stores) = (Vec::new(), Vec::new());
     for _ in 0..2 {
         let store = crate::on_redis::unhurried(&redis).await;
-        nodes.push(Here::new(&ResumeLayer::new(store, keys()).tokens_are_enough().grace(grace)));
+        nodes.push(Here::new(&ResumeLayer::new(store.clone(), keys()).tokens_are_enough().grace(grace)));
+        stores.push(store);
     }
     let (told, first, token) = nodes[0].begin().await;
+    let id = RequestId::parse(first.header("x-resume-stream").unwrap()).unwrap();
     let mut follower = nodes[1].follow(&token).await;
+    until("its node knows of the follower", async || stores[0].is_watched(id)).await;
     drop(first);
     // Twice its grace time: the follower alone keeps it.
     sleep(2 * grace).await;
@@ -200,6 +205,9 @@ async fn over_redis_a_handler_is_stopped_once_nobody_reads_it_on_any_node() {
     drop(follower);
     told.dropped().await;
     assert!(since.elapsed() >= grace, "{:?}", since.elapsed());
+    // The handler is let go before its end is stored.
+    until("its end is stored", async || nodes[1].ask(&token, "status").await.json().await["status"] == "cancelled")
+        .await;
     let mut late = nodes[1].ask(&token, "live").await;
     assert_eq!(late.phase("replay").await["status"], "cancelled");
 }
