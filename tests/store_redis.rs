@@ -42,7 +42,9 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tower_resume::{
     NodeId, RequestId,
-    store::{Appended, Onto, Pushed, RedisConfig, RedisStore, Store, StoreErrorKind, Touched, Watch, conformance},
+    store::{
+        Appended, Chunk, Onto, Pushed, RedisConfig, RedisStore, Store, StoreErrorKind, Touched, Watch, conformance,
+    },
 };
 use writer::{STORED, TTL, Writer};
 
@@ -60,6 +62,24 @@ async fn connected(server: &RedisServer) -> RedisStore {
 /// The same with the time-out of commands that is the default: for a server that hangs.
 async fn hurried(server: &RedisServer) -> RedisStore {
     reached(RedisConfig::new(&server.url())).await
+}
+
+/// A stream that is begun, over a store that may take Redis for away while this machine is busy.
+async fn begun(store: &RedisStore) -> Writer<'_> {
+    let mut writer = Writer::new(store);
+    until("the stream is begun", async || writer.begin().await.is_ok()).await;
+    writer
+}
+
+/// What is read of it, once such a store answers.
+async fn read(writer: &Writer<'_>) -> Vec<Chunk> {
+    let mut page = None;
+    until("the store answers", async || {
+        page = writer.store.page(writer.id, 0).await.ok();
+        page.is_some()
+    })
+    .await;
+    page.flatten().expect("a log").chunks
 }
 
 async fn reached(config: RedisConfig) -> RedisStore {
@@ -213,7 +233,7 @@ async fn a_full_redis_refuses_and_is_not_down() {
 async fn a_redis_that_hangs_fails_an_append_and_comes_back() {
     let Some(server) = RedisServer::start().await else { return };
     let store = hurried(&server).await;
-    let mut writer = Writer::begun(&store).await;
+    let mut writer = begun(&store).await;
     let mut health = store.health();
     server.pause().await;
     let failed = timeout(PATIENCE, writer.write(1)).await.expect("it fails while redis hangs");
@@ -222,15 +242,15 @@ async fn a_redis_that_hangs_fails_an_append_and_comes_back() {
     server.resume().await;
     timeout(PATIENCE, health.wait_for(|health| health.up)).await.expect("up").unwrap();
     // The append may have been made after all; sent again it has no second effect.
-    assert_eq!(writer.write(1).await.unwrap(), STORED);
-    assert_eq!(writer.read(&store).await, writer.log[1..]);
+    assert_eq!(cluster::write(&mut writer, 1).await, STORED);
+    assert_eq!(read(&writer).await, writer.log[1..]);
 }
 
 #[tokio::test]
 async fn a_connection_that_hangs_for_long_is_made_anew() {
     let Some(server) = RedisServer::start().await else { return };
     let store = hurried(&server).await;
-    let mut writer = Writer::begun(&store).await;
+    let mut writer = begun(&store).await;
     let mut health = store.health();
     server.pause().await;
     // Appends go on: by them alone, nobody could tell this from a connection that is just slow.
@@ -244,8 +264,8 @@ async fn a_connection_that_hangs_for_long_is_made_anew() {
     server.resume().await;
     timeout(PATIENCE, health.wait_for(|health| health.up)).await.expect("up").unwrap();
     assert!(health.borrow().epoch > 0, "over another connection");
-    assert_eq!(writer.write(16).await.unwrap(), STORED);
-    assert_eq!(writer.read(&store).await, writer.log[1..]);
+    assert_eq!(cluster::write(&mut writer, 16).await, STORED);
+    assert_eq!(read(&writer).await, writer.log[1..]);
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ pub(crate) async fn writer_on<'a>(cluster: &RedisCluster, store: &'a RedisStore,
 }
 
 /// Writes until the store says something.
-async fn write(writer: &mut Writer<'_>, events: usize) -> Appended {
+pub(crate) async fn write(writer: &mut Writer<'_>, events: usize) -> Appended {
     let mut said = None;
     until("the store answers", async || {
         match writer.write(events).await {
@@ -61,6 +61,15 @@ async fn an_append_is_one_xadd_and_nothing_else() {
     let Some(cluster) = RedisCluster::steady().await else { return };
     let store = connected(&cluster).await;
     let mut writer = writer_on(&cluster, &store, 1).await;
+    // The last of its connections is made by then.
+    until("the inbox is subscribed", async || {
+        let mut channels = 0;
+        for node in &cluster.nodes {
+            channels += node.cli(&["PUBSUB", "SHARDCHANNELS"]).await.list().len();
+        }
+        channels > 0
+    })
+    .await;
     cluster.nodes[1].reset_calls().await;
     for _ in 0..20 {
         assert_eq!(writer.write(3).await.unwrap(), STORED);
