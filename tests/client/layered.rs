@@ -9,6 +9,7 @@ use std::{
     },
     time::Duration,
 };
+use tokio::net::TcpSocket;
 use tower_resume::{
     Attach, Clock, Idempotency, Idempotent, Keys, ResumeLayer, StreamName,
     client::{Cancelled, Client, Error, ErrorKind, Events, FileStorage, Item, MemoryStorage, Request, State},
@@ -279,9 +280,10 @@ async fn a_place_in_a_file_outlives_the_program() {
 
 #[tokio::test]
 async fn nobody_there_is_said_so() {
-    let gone = Server::start(Router::new()).await;
-    let url = format!("http://{}/", gone.addr);
-    drop(gone);
+    // Bound, so that nobody else gets it, and nobody listens.
+    let kept = TcpSocket::new_v4().unwrap();
+    kept.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let url = format!("http://{}/", kept.local_addr().unwrap());
     let mut stream = Client::new().get(&url).retry_max(MILLI).max_attempts(3).send();
     let error = failed(&mut stream).await;
     assert_eq!(error.kind(), ErrorKind::GaveUp);
