@@ -13,7 +13,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinSet, time::timeout};
 
@@ -165,6 +165,7 @@ impl Proxy {
     async fn answer(&self, connection: &mut Connection, index: usize, answer: &Answer) -> io::Result<()> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+        let then = Instant::now();
         let wait = answer.retry_after.map(|after| match after {
             RetryAfter::Seconds(seconds) => (seconds.to_string(), Duration::from_secs(seconds)),
             RetryAfter::Date(ahead) => {
@@ -177,7 +178,7 @@ impl Proxy {
         });
         if let Some((text, wait)) = &wait {
             headers.extend(HeaderValue::from_str(text).ok().map(|text| (header::RETRY_AFTER, text)));
-            self.with(index, |exchange| exchange.asked_to_wait(*wait));
+            self.with(index, |exchange| exchange.asked_to_wait(then, *wait));
         }
         self.with(index, |exchange| exchange.status = Some(answer.status));
         let mut bytes = http1::head(answer.status, &headers, Some(answer.body.len()));

@@ -174,10 +174,11 @@ impl Out<'_> {
         };
         let mut head = http1::head(status, &parts, length);
         head.extend_from_slice(&body);
+        let then = Instant::now();
         if self.put(&head).await? == Wrote::Part {
             return Ok(End::Cut);
         }
-        self.told(&parts, status);
+        self.told(&parts, status, then);
         if !self.is_stream {
             return Ok(End::Whole);
         }
@@ -204,8 +205,8 @@ impl Out<'_> {
         }
     }
 
-    /// The head has gone out whole.
-    fn told(&self, headers: &HeaderMap, status: StatusCode) {
+    /// The head has gone out whole, from `then` on.
+    fn told(&self, headers: &HeaderMap, status: StatusCode, then: Instant) {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         if let Some(token) = text("x-resume-token") {
             self.proxy.world.tokens().insert(token.to_owned());
@@ -215,7 +216,7 @@ impl Out<'_> {
             exchange.status = Some(status);
             exchange.is_stream = self.is_stream;
             if let Some(seconds) = wait {
-                exchange.asked_to_wait(Duration::from_secs(seconds));
+                exchange.asked_to_wait(then, Duration::from_secs(seconds));
             }
         });
         let exchanges = self.proxy.world.exchanges();

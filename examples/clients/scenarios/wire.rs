@@ -71,8 +71,9 @@ impl Exchange {
         self.is_stream && self.status == Some(StatusCode::OK)
     }
 
-    pub(crate) fn asked_to_wait(&mut self, time: Duration) {
-        self.not_before = Some(Instant::now() + time);
+    /// It was asked to, by an answer of which nothing had been written then.
+    pub(crate) fn asked_to_wait(&mut self, then: Instant, time: Duration) {
+        self.not_before = Some(then + time);
     }
 }
 

@@ -130,8 +130,10 @@ impl Client {
                             "disconnect" => self.open = None,
                             "cancel" => self.cancel().await,
                             "slow" if self.flaw == Flaw::Greedy => {
-                                let read = async { while self.more().await.is_ok_and(|more| more) {} };
-                                tokio::join!(read, slow());
+                                // All of it, before it says that it is slow: else a busy machine may look like one that
+                                // takes nothing.
+                                while self.more().await.is_ok_and(|more| more) {}
+                                slow().await;
                             }
                             "slow" => slow().await,
                             "close" => {
