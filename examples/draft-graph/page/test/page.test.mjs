@@ -63,8 +63,7 @@ describe("the page", { concurrency: 4 }, () => {
   for (const client of ["native", "js"]) {
     test(`${client}: a draft is drawn to its end`, () =>
       on({}, async (demo) => {
-        // What comes together is drawn together: slow enough for a machine that stands still for a while.
-        await demo.page.locator("#pace").selectOption("300");
+        // As slow as all drafts here: what a browser that stands still for a while is given together is drawn together.
         await demo.page.evaluate(() => {
           globalThis.sizes = new Set();
           const count = () => globalThis.sizes.add(document.querySelectorAll("#canvas g.node").length);
