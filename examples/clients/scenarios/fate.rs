@@ -22,6 +22,9 @@ pub(crate) struct Pass {
     pub(crate) as_browser: bool,
     /// Until then others read the stream, and leave no room for this client.
     pub(crate) crowd: bool,
+    /// The answer comes in small pieces, with a pause behind each. The kernel keeps more and more for a client that takes
+    /// fast, which would look like the client's own reading ahead.
+    pub(crate) paced: bool,
 }
 
 impl Pass {

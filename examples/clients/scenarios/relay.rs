@@ -28,6 +28,10 @@ use tokio::{
 /// A client that takes nothing for so long has stopped reading.
 const STALL: Duration = Duration::from_millis(300);
 
+/// What goes out at a time, and the pause behind it, of an answer that is paced.
+const PIECE: usize = 32 * 1024;
+const PAUSE: Duration = Duration::from_millis(4);
+
 /// How an answer went.
 pub(crate) enum Flow {
     Whole,
@@ -101,6 +105,7 @@ pub(crate) async fn relay(
         connection,
         index,
         cut: pass.cut,
+        paced: pass.paced,
         raw: 0,
         body: 0,
         last: None,
@@ -126,6 +131,7 @@ struct Out<'a> {
     connection: &'a mut Connection,
     index: usize,
     cut: Option<Cut>,
+    paced: bool,
     /// Bytes written, and those of them that are the body's own.
     raw: u64,
     body: u64,
@@ -328,13 +334,17 @@ impl Out<'_> {
         let len = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
         let mut rest = bytes.get(..len).unwrap_or(bytes);
         while !rest.is_empty() {
-            match timeout(STALL, self.connection.io.write(rest)).await {
+            let piece = if self.paced { rest.get(..PIECE).unwrap_or(rest) } else { rest };
+            match timeout(STALL, self.connection.io.write(piece)).await {
                 Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(Ok(written)) => {
                     rest = rest.get(written..).unwrap_or_default();
                     self.raw += written as u64;
                     self.wrote_at = Instant::now();
                     self.proxy.world.note(|facts| facts.bytes += written as u64);
+                    if self.paced {
+                        sleep(PAUSE).await;
+                    }
                 }
                 Ok(Err(error)) => return Err(error),
                 Err(_) => self.proxy.world.note(|facts| facts.stalls += 1),

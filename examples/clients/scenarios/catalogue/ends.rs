@@ -3,7 +3,7 @@
 use super::{PACE, cuts::refused, ticks};
 use crate::{
     expect::Ending,
-    fate::{At, Fate, How, Pass},
+    fate::{Asked, At, Fate, How, Pass},
     plan::{Deed, Plan, Scenario},
     script::{Said, Script, Step},
 };
@@ -101,7 +101,8 @@ pub(super) const SLOW_CONSUMER: Scenario = Scenario {
         for number in 1..=SLOW_EVENTS {
             script = script.and(Step::Say(Said::new("message", &format!("{number} {filler}"))));
         }
-        Plan::new(script).begun_as(seed).action(after, Deed::Slow).expect(|expect| {
+        let paced = |_: &Asked<'_>| Fate::Pass(Pass { paced: true, ..Pass::default() });
+        Plan::new(script).begun_as(seed).fates(paced).action(after, Deed::Slow).expect(|expect| {
             expect.bytes_while_slow = Some(after * SLOW_BYTES as u64 + AHEAD);
             expect.requests = Some(1);
         })
