@@ -8,6 +8,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -151,6 +152,15 @@ class ByToken(Server):
 
     def _script(self, request: Request) -> Script:
         return self.scripts[0 if request.token is None else 1]
+
+
+class SlowToStart(ByToken):
+    """A start's answer takes its time."""
+
+    def _play(self, connection: socket.socket, script: Script) -> None:
+        if script is self.scripts[0]:
+            time.sleep(0.7)
+        super()._play(connection, script)
 
 
 def quietly(do: Callable[[], None]) -> None:

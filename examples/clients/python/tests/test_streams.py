@@ -16,6 +16,7 @@ from server import (
     ByToken,
     Part,
     Server,
+    SlowToStart,
     answer,
     control,
     end,
@@ -82,6 +83,14 @@ def test_silence_is_a_loss(face: Face) -> None:
     # Of a busy machine the time-out may be too short for the answer itself: then it is asked once more.
     with ByToken([fresh(event(1), HOLD), resumed(1, end(1), END)]) as server:
         outcome = face(server.url, idle_timeout=0.3)
+        assert server.left.wait(PATIENCE)
+    assert seqs(outcome) == [1]
+    assert outcome.state == "ended"
+
+
+def test_a_start_that_is_not_sent_again_may_take_its_time_and_the_stream_behind_it_may_not(face: Face) -> None:
+    with SlowToStart([fresh(event(1), HOLD), resumed(1, end(1), END)]) as server:
+        outcome = face(server.url, method="POST", idle_timeout=0.3)
         assert server.left.wait(PATIENCE)
     assert seqs(outcome) == [1]
     assert outcome.state == "ended"

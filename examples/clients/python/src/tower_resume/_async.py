@@ -137,11 +137,13 @@ class AsyncResumable(Known, AsyncIterator[StreamEvent]):
     async def _send(self, send: Send) -> None:
         prepared = _http.prepare(send, self._settings, await self._own_headers(), self._body)
         request = self._request(self._client, prepared)
+        _http.await_head(request, send, self._settings)
         try:
             self._response = await self._ask(self._client, request, by_token=not send.start)
         except _http.FAILURES as error:
             self._core.lost(_http.why(error), final=_http.is_final(error), sent=_http.is_sent(error))
             return
+        _http.await_body(request, self._settings)
         self._chunks = self._response.aiter_bytes()
         self._core.responded(_http.head_of(self._response))
 

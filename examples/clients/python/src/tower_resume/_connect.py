@@ -55,7 +55,10 @@ class Options(TypedDict, total=False):
     control_event: str
     """The name of the server's control events. Default: `resume`."""
     idle_timeout: float
-    """A connection that brings nothing for so long is lost; 0 turns it off. Default: 30."""
+    """A connection that brings nothing for so long is lost; 0 turns it off. Default: 30.
+
+    It counts for answers, too, but for that to a start that is not sent again: it may take as long as it takes.
+    """
     retry_base: float
     """The first back-off is up to so long, until the server says otherwise (`retry:`). Default: 1."""
     retry_max: float

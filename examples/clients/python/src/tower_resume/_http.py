@@ -91,6 +91,17 @@ def timeout_of(client: httpx.Client | httpx.AsyncClient, settings: Settings) -> 
     return httpx.Timeout(connect=own.connect, write=own.write, pool=own.pool, read=settings.idle_timeout or None)
 
 
+def await_head(request: httpx.Request, send: Send, settings: Settings) -> None:
+    """A start that is not sent again may take the server its time: an answer that comes too late is a lost one."""
+    if send.start and not settings.repeatable:
+        request.extensions["timeout"]["read"] = None
+
+
+def await_body(request: httpx.Request, settings: Settings) -> None:
+    """From here on silence is a loss, whatever the head was allowed. Requests that a redirect leads to share this."""
+    request.extensions["timeout"]["read"] = settings.idle_timeout or None
+
+
 def onward(client: httpx.Client | httpx.AsyncClient, response: httpx.Response, hops: int) -> httpx.Request | None:
     """What a redirect of a request with a token leads to, where the client follows any: a token goes to the origin that
     it is of, and to no other."""

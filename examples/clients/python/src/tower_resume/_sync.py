@@ -126,11 +126,13 @@ class Resumable(Known, Iterator[StreamEvent]):
         prepared = _http.prepare(send, self._settings, self._own_headers(), self._body)
         request = self._request(self._client, prepared)
         request.extensions["trace"] = self._trace
+        _http.await_head(request, send, self._settings)
         try:
             self._response = self._ask(self._client, request, by_token=not send.start)
         except _http.FAILURES as error:
             self._core.lost(_http.why(error), final=_http.is_final(error), sent=_http.is_sent(error))
             return
+        _http.await_body(request, self._settings)
         self._network = self._response.extensions.get("network_stream")
         self._chunks = self._response.iter_bytes()
         self._core.responded(_http.head_of(self._response))
