@@ -12,6 +12,7 @@ use std::error::Error;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use tower_resume::store::AnyStore;
@@ -22,7 +23,18 @@ const MAX_EVENTS: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
 const MAX_BYTES: NonZeroUsize = NonZeroUsize::new(4 * 1024 * 1024).unwrap();
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A `main` that returns it would show a text in quotes, as programmers write it.
+            let _ = writeln!(std::io::stderr(), "Error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let log = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "tower_resume=info".into());
     tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).init();
     let port: u16 = number("PORT", "a port number", 3102)?;

@@ -46,6 +46,7 @@ use std::error::Error;
 use std::future::IntoFuture as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -57,7 +58,18 @@ use crate::cable::{Cables, Cutter};
 use crate::pace::Pace;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A `main` that returns it would show a text in quotes, as programmers write it.
+            let _ = writeln!(std::io::stderr(), "Error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     if let Some(usage) = usage::asked(std::env::args_os().skip(1))? {
         std::io::stdout().lock().write_all(usage.as_bytes())?;
         return Ok(());

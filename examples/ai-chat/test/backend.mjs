@@ -1,5 +1,5 @@
 // Real processes for the tests: the example, a Redis for two of it, and a proxy that cuts.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import net from "node:net";
@@ -15,6 +15,12 @@ async function stop(child) {
   if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill("SIGKILL");
   await once(child, "exit");
+}
+
+/** What the example says where its environment keeps it from starting. */
+export function refused(env) {
+  const { status, stdout, stderr } = spawnSync(binary, { env, encoding: "utf8", timeout: 60_000 });
+  return { status, stdout, stderr };
 }
 
 /** A node of the example. It is gone with the test. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { node, proxy, redis } from "./backend.mjs";
+import { node, proxy, redis, refused } from "./backend.mjs";
 import { Chat, history, kept, textOf, until } from "./chat.mjs";
 
 const QUESTION = "Why do streams break?";
@@ -173,4 +173,11 @@ test("a question that is none is answered with a reason", async (t) => {
   await chat.sendMessage({ text: "  " });
   assert.equal(chat.status, "error");
   assert.match(chat.error.message, /the question is empty/);
+});
+
+test("what keeps it from starting is said in one line", () => {
+  const said = (stderr) => ({ status: 1, stdout: "", stderr: `Error: ${stderr}\n` });
+  assert.deepEqual(refused({ PORT: "http" }), said("PORT: `http` given, a port number expected"));
+  const secret = "SSE_RESUME_SECRET: secret too short: 5 bytes given, at least 32 needed; make one with `openssl rand -base64 32`";
+  assert.deepEqual(refused({ SSE_RESUME_SECRET: "short" }), said(secret));
 });

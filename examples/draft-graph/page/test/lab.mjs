@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { chromium, firefox } from "playwright-core";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../../..");
-const binary = process.env.DRAFT_GRAPH ?? path.join(root, "target/debug/examples/draft-graph");
+export const binary = process.env.DRAFT_GRAPH ?? path.join(root, "target/debug/examples/draft-graph");
 
 const FLAGS = [
   "--headless",
