@@ -184,10 +184,13 @@ export class Demo {
     return this.page.$$eval("#log td.seq", (cells) => cells.map((cell) => cell.textContent).filter(Boolean).map(Number));
   }
 
-  /** What is drawn: each node by kind and label, and how many edges. */
+  /** What is drawn, once it is at rest: each node by kind and label, and how many edges. */
   async drawn() {
     // A frame, so that the last event is drawn.
     await this.page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    // Boxes glide to new places, and on their way lie on one another.
+    const isAtRest = () => document.getAnimations().every((animation) => animation.effect.getComputedTiming().endTime === Infinity);
+    await this.page.waitForFunction(isAtRest, undefined, WAIT);
     return this.page.evaluate(() => ({
       nodes: [...document.querySelectorAll("#canvas g.node > g > title")].map((title) => title.textContent).sort(),
       edges: document.querySelectorAll("#canvas .edge path.line").length,
