@@ -90,6 +90,7 @@ def copy_build(built: Path, to: Path) -> None:
 def environment(**more: str) -> dict[str, str]:
     ours = ("SSE_", "REDIS_", "HMAC_", "DRAFT_", "CARGO_TARGET_DIR", "CARGO_BUILD_BUILD_DIR", "CARGO_BUILD_TARGET_DIR")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    kept.update(CARGO_TERM_COLOR="never", NO_COLOR="1")
+    # In one language and one order of sorting, wherever this runs.
+    kept.update(CARGO_TERM_COLOR="never", NO_COLOR="1", LC_ALL="C.UTF-8")
     kept.update(more)
     return kept

@@ -11,7 +11,9 @@ from pathlib import Path
 from place import environment
 
 # How long a command may take, and a server until it listens: both may have to build the crate.
-PATIENCE = 900
+PATIENCE = 3600
+# How long a reader takes from one command to the next, at least: what a server does behind an answer is done by then.
+MOMENT = 0.5
 DONE = "@@done"
 
 
@@ -28,7 +30,7 @@ class Shell:
         )
 
     def run(self, text: str, file: Path) -> tuple[int, str]:
-        file.write_text(text)
+        file.write_text(f"trap 'sleep {MOMENT}' DEBUG\n{text}\ntrap - DEBUG\n")
         start = self.log.stat().st_size
         # Its commands may not eat what this script says next.
         self.process.stdin.write(
