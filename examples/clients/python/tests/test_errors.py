@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from faces import Face
@@ -11,10 +13,12 @@ from server import CLOSE, END, RESET, Script, Server, answer, event, fresh, noth
 from tower_resume import FileStorage, ResumableError, aresumable, resumable
 
 
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+@contextmanager
+def nobody() -> Iterator[str]:
+    """An address at which nobody listens, nor will meanwhile: its port is taken."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}/"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +93,8 @@ def test_start_failed_after_one_post(face: Face, first: Script) -> None:
 
 
 def test_start_failed_where_nobody_listens(face: Face) -> None:
-    outcome = face(f"http://127.0.0.1:{unused_port()}/", method="POST", content=b"x")
+    with nobody() as url:
+        outcome = face(url, method="POST", content=b"x")
     assert outcome.code == "start_failed"
     assert "ConnectError" in str(outcome.error)
     assert "carried out" not in str(outcome.error)
@@ -168,7 +173,8 @@ def test_refused(face: Face, before: bool, status: str, hint: str) -> None:
 
 
 def test_gave_up(face: Face) -> None:
-    outcome = face(f"http://127.0.0.1:{unused_port()}/", max_attempts=3)
+    with nobody() as url:
+        outcome = face(url, max_attempts=3)
     assert outcome.code == "gave_up"
     assert "3 attempts" in str(outcome.error)
     assert "ConnectError" in str(outcome.error)
