@@ -38,7 +38,7 @@ describe("the page for everybody", { concurrency: 3 }, () => {
         await judge(demo, "idle");
         await demo.page.locator("#start").click();
         await judge(demo, "with an error");
-        await demo.page.locator("#pace").selectOption("900");
+        await demo.slowly();
         await demo.draft("native");
         await demo.received(6);
         await demo.button("Cut the connection").click();
@@ -101,10 +101,10 @@ describe("the page for everybody", { concurrency: 3 }, () => {
         await page.locator("#pace").selectOption("");
         await demo.draft("native", example);
         await demo.state("ended");
+        await demo.drawn();
         const folded = page.locator("details:not([open]) summary");
         if ((await folded.count()) > 0) await folded.first().click();
         assert.equal(await overflow(), 0, example);
-        await demo.drawn();
         const problems = await page.evaluate(() => {
           const problems = [];
           const scale = document.querySelector("#canvas svg").getScreenCTM().a;
@@ -187,9 +187,7 @@ describe("the page for everybody", { concurrency: 3 }, () => {
       };
       await reach("Pricing");
       await page.keyboard.press("Enter");
-      // It is cancelled in the end: slower than anybody tabs.
-      await page.locator("#pace").evaluate((pace) => pace.add(new Option("very slow", "2500")));
-      await page.locator("#pace").selectOption("2500");
+      await demo.slowly();
       await page.evaluate(() => document.getElementById("brief").focus());
       await reach("Draft the graph");
       await page.keyboard.press("Enter");

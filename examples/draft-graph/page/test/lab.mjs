@@ -136,6 +136,13 @@ export class Demo {
     await this.page.locator("#start").click();
   }
 
+  /** For a draft that is cancelled in the end: so slow that it does not end by itself before, also on a busy machine. */
+  async slowly() {
+    const pace = this.page.locator("#pace");
+    await pace.evaluate((select) => select.add(new Option("very slow", "2500")));
+    await pace.selectOption("2500");
+  }
+
   state(name) {
     return this.page.locator(`#state[data-state=${name}]`).waitFor(WAIT);
   }

@@ -111,7 +111,7 @@ describe("the page", { concurrency: 4 }, () => {
     test(`${client}: a reload in the middle goes on, and one at the end still shows the graph`, () =>
       on({}, async (demo) => {
         await demo.draft(client, "Technical debt");
-        await demo.received(9);
+        await demo.received(5);
         const { share } = await demo.draftOf();
         await Promise.all([demo.page.waitForEvent("load"), demo.button("Reload the page").click()]);
         await demo.logged("live");
