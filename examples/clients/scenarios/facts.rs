@@ -35,6 +35,8 @@ pub(crate) struct Facts {
     pub(crate) fresh_tokens: u64,
     /// Resumes that were answered with a stream.
     pub(crate) resumed: u64,
+    /// How often the client has said that it takes nothing for now.
+    pub(crate) held: u64,
     /// How often the client has taken nothing for a while of what the proxy had for it.
     pub(crate) stalls: u64,
 }

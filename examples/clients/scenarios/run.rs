@@ -98,6 +98,7 @@ impl Run {
 
     /// Waits until a slow client may go on.
     pub(crate) async fn slow(&self) {
+        self.world.note(|facts| facts.held += 1);
         // Either the client takes no more, or it has taken all.
         let stalls = self.world.facts().stalls + 2;
         let is_so = |facts: &Facts| facts.stalls >= stalls || facts.answered == facts.requests;

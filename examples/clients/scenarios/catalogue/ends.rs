@@ -134,16 +134,16 @@ pub(super) const TOKEN_REFRESH: Scenario = Scenario {
     about: "a long silence, after which only a token that came meanwhile is good",
     seeds: &[1, 2],
     plan: |rng, seed| {
-        // Two, as a browser may lose the one that comes right before the break.
+        // A few, as a browser may lose those that come right before the break, while it stands still.
         let script = Script::ticks(rng, 100, PACE)
             .until(|facts| facts.tokens > 0)
             .and(Step::Advance(PAST_SKEW))
-            .until(|facts| facts.fresh_tokens > 1 && facts.cuts > 0);
+            .until(|facts| facts.fresh_tokens > 4 && facts.cuts > 0);
         Plan::new(script.and_ticks(rng, 101..=200, PACE))
             .begun_as(seed)
             .layer(|layer| layer.token_ttl(SHORT))
             .fates(|asked| match asked.number {
-                1 => Pass::cut(At::When(Box::new(|facts| facts.fresh_tokens > 1)), How::Close),
+                1 => Pass::cut(At::When(Box::new(|facts| facts.fresh_tokens > 4)), How::Close),
                 _ => Fate::pass(),
             })
             .expect(|expect| (expect.cuts, expect.requests) = (1, Some(2)))
