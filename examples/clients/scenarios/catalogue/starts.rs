@@ -1,10 +1,11 @@
 //! How streams begin, or do not.
 
-use super::ticks;
+use super::{PACE, ticks};
 use crate::{
     expect::Ending,
     fate::{At, Cut, Fate, How, Pass},
     plan::{Deed, Plan, Scenario},
+    script::Script,
 };
 use std::time::Duration;
 
@@ -66,7 +67,9 @@ pub(super) const EXPIRED_WHILE_AWAY: Scenario = Scenario {
     seeds: &[1, 2],
     plan: |rng, seed| {
         let after = rng.u64(20..60);
-        Plan::new(ticks(rng))
+        // It goes on until the client has said so, however late that is.
+        let script = Script::ticks(rng, 150, PACE).until(|facts| facts.held > 0);
+        Plan::new(script.and_ticks(rng, 151..=200, PACE))
             .begun_as(seed)
             .layer(|layer| layer.token_ttl(SHORT))
             // It has taken events, so it knows that time: a browser may discard all that came right before a break.
