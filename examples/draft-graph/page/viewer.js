@@ -47,7 +47,9 @@ export class Viewer {
   clear() {
     const { graph, log, ribbon, words, progress, doing, facts } = this.#parts;
     this.#ledger = new Ledger();
-    this.#replayTo = this.#connections = this.#quarter = this.#progress = this.#dark = this.#lostAt = 0;
+    this.#replayTo = this.#connections = this.#quarter = this.#progress = this.#dark = this.#firstAt = this.#lostAt = 0;
+    // What ran before was left, and not lost.
+    this.#state = "idle";
     graph.clear();
     log.clear();
     ribbon.clear();

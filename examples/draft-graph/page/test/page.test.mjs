@@ -189,6 +189,7 @@ describe("the page", { concurrency: 4 }, () => {
       await demo.page.locator("#pace").selectOption("120");
       await demo.draft("js", "Migrate or stay");
       await isWhole(demo);
+      assert.deepEqual(await demo.log("lost"), [], "the first was left, and not lost");
     }));
 
   test("without the client's module the browser's EventSource does it", () =>
