@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
@@ -21,8 +20,11 @@ def play(client: str, scenario: str, seed: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def verdicts(request: pytest.FixtureRequest) -> Iterator[dict[Case, Future[dict[str, Any]]]]:
-    """All runs that were asked for, begun side by side."""
+def verdicts(request: pytest.FixtureRequest) -> dict[Case, Future[dict[str, Any]]]:
+    """All runs that were asked for, played side by side.
+
+    They are over before the first is judged: pytest writes to the environment between two tests, and httpx reads it
+    where a client is made, which fails where another thread writes."""
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         running: dict[Case, Future[dict[str, Any]]] = {}
         for item in request.session.items:
@@ -30,8 +32,11 @@ def verdicts(request: pytest.FixtureRequest) -> Iterator[dict[Case, Future[dict[
                 chosen: dict[str, Any] = dict(item.callspec.params)
                 case: Case = chosen["client"], chosen["scenario"], chosen["seed"]
                 running[case] = pool.submit(play, *case)
-        yield running
-        pool.shutdown(cancel_futures=True)
+        try:
+            wait(running.values())
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return running
 
 
 @pytest.mark.parametrize(("scenario", "seed"), scenarios.catalogue())
