@@ -230,6 +230,20 @@ async fn a_full_redis_refuses_and_is_not_down() {
 }
 
 #[tokio::test]
+async fn commands_have_the_time_that_they_are_given() {
+    let Some(server) = RedisServer::start().await else { return };
+    let store = connected(&server).await;
+    let mut writer = Writer::begun(&store).await;
+    // Longer than a connection that nobody gave more time may be silent.
+    server.cli(&["CLIENT", "PAUSE", "4000", "ALL"]).await;
+    let id = writer.id;
+    let (written, found) = tokio::join!(writer.write(1), store.page(id, 0));
+    assert_eq!(written.unwrap(), STORED);
+    assert!(found.unwrap().is_some());
+    assert_eq!(store.health().borrow().epoch, 0, "over the same connections");
+}
+
+#[tokio::test]
 async fn a_redis_that_hangs_fails_an_append_and_comes_back() {
     let Some(server) = RedisServer::start().await else { return };
     let store = hurried(&server).await;

@@ -19,7 +19,7 @@ use fred::{
 };
 use std::{fmt, time::Duration};
 
-/// A connection that has not answered for as long is taken down and made anew.
+/// A connection that has not answered for as long, nor for the time that commands have, is taken down and made anew.
 const UNRESPONSIVE: Duration = Duration::from_secs(2);
 /// The messages that may wait for the inbox's task. Those that do not fit are lost, and looked up.
 const MESSAGES: usize = 512;
@@ -113,7 +113,8 @@ impl RedisConfig {
         self
     }
 
-    /// How long a command may take before it counts as failed, at least 1 ms. Defaults to 500 ms.
+    /// How long a command may take before it counts as failed, at least 1 ms. Defaults to 500 ms. A connection that has
+    /// been silent for as long, and for two seconds at least, is made anew.
     pub fn command_timeout(mut self, timeout: Duration) -> Self {
         self.command_timeout = timeout.max(Duration::from_millis(1));
         self
@@ -233,14 +234,14 @@ impl Dial {
     /// A client of its own connection, not yet connected. It has no policy by which to connect again.
     pub(super) fn client(&self) -> Result<Client, StoreError> {
         let timeout = self.command_timeout;
+        let silent = timeout.max(UNRESPONSIVE);
         Builder::from_config(self.config.clone())
             .with_connection_config(|connection| {
                 // Resent by nobody but the recorder, which looks at the log first.
                 connection.max_command_attempts = 1;
                 connection.connection_timeout = UNRESPONSIVE;
                 connection.internal_command_timeout = UNRESPONSIVE;
-                connection.unresponsive =
-                    UnresponsiveConfig { max_timeout: Some(UNRESPONSIVE), interval: UNRESPONSIVE / 4 };
+                connection.unresponsive = UnresponsiveConfig { max_timeout: Some(silent), interval: UNRESPONSIVE / 4 };
                 connection.tcp.nodelay = Some(true);
             })
             .with_performance_config(|performance| {
