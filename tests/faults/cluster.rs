@@ -10,6 +10,7 @@ async fn a_primary_is_killed() {
     let Some(mut cluster) = RedisCluster::start().await else { return };
     let fleet = Fleet::start(&cluster.url()).await;
     let load = fleet.under_way(STREAMS).await;
+    cluster.lose_patience().await;
     cluster.nodes[0].kill().await;
     fleet.through(load, "cluster: a primary killed, its replica takes over").await;
 }
@@ -19,6 +20,7 @@ async fn a_primary_is_killed_where_the_cluster_then_serves_nothing_at_all() {
     let Some(mut cluster) = RedisCluster::start_with(&["--cluster-require-full-coverage", "yes"]).await else { return };
     let fleet = Fleet::start(&cluster.url()).await;
     let load = fleet.under_way(STREAMS).await;
+    cluster.lose_patience().await;
     cluster.nodes[1].kill().await;
     fleet.through(load, "the same with `cluster-require-full-coverage yes`").await;
 }
@@ -28,6 +30,7 @@ async fn a_primary_is_killed_whose_replica_has_less() {
     let Some(mut cluster) = RedisCluster::start().await else { return };
     let fleet = Fleet::start(&cluster.url()).await;
     let load = fleet.under_way(STREAMS).await;
+    cluster.lose_patience().await;
     cluster.cut_off_replica(2).await;
     load.flow(15).await;
     cluster.nodes[2].kill().await;
@@ -36,7 +39,7 @@ async fn a_primary_is_killed_whose_replica_has_less() {
 
 #[tokio::test]
 async fn slots_move_there_and_back() {
-    let Some(cluster) = RedisCluster::steady().await else { return };
+    let Some(cluster) = RedisCluster::start().await else { return };
     let fleet = Fleet::start(&cluster.url()).await;
     let load = fleet.under_way(STREAMS).await;
     let mut moved = Vec::new();

@@ -10,6 +10,7 @@ async fn the_primary_is_killed() {
     let Some(mut sentinels) = Sentinels::start().await else { return };
     let fleet = Fleet::start(&sentinels.url()).await;
     let load = fleet.under_way(STREAMS).await;
+    sentinels.lose_patience().await;
     sentinels.servers[0].kill().await;
     fleet.through(load, "Sentinel: the primary killed").await;
 }

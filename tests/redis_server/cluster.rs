@@ -1,4 +1,4 @@
-//! A Redis Cluster of a test's own: three primaries with a replica each, which take over within some seconds.
+//! A Redis Cluster of a test's own: three primaries with a replica each, which take over once they are told not to wait.
 
 use crate::redis_server::{Port, ROOM, RedisServer, Reply};
 use std::{
@@ -10,8 +10,8 @@ use tokio::{sync::SemaphorePermit, time::sleep};
 /// How long the cluster may take for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SLOTS: u16 = 16_384;
-/// How long a node may be silent before the others take it for dead.
-const NODE_TIMEOUT: &str = "2000";
+/// The setting of how long, in milliseconds, a node may be silent before the others take it for dead.
+const SILENT_FOR: &str = "cluster-node-timeout";
 
 /// The node at 0 to 2 begins as a primary, the one three further as its replica.
 pub(crate) struct RedisCluster {
@@ -25,11 +25,6 @@ impl RedisCluster {
         Self::start_with(&[]).await
     }
 
-    /// One in which nobody is taken for dead on a busy machine, for tests in which nobody dies.
-    pub(crate) async fn steady() -> Option<Self> {
-        Self::start_with(&["--cluster-node-timeout", "15000"]).await
-    }
-
     /// The same as [`Self::start`] with further arguments for each server.
     pub(crate) async fn start_with(args: &[&str]) -> Option<Self> {
         let room = ROOM.acquire().await.expect("room");
@@ -38,7 +33,8 @@ impl RedisCluster {
             let kept = Port::free();
             let bus = kept.number.to_string();
             let mut all = vec!["--cluster-enabled", "yes", "--cluster-port", &bus];
-            all.extend(["--cluster-node-timeout", NODE_TIMEOUT, "--cluster-require-full-coverage", "no"]);
+            let silent_for = format!("--{SILENT_FOR}");
+            all.extend([&silent_for, "15000", "--cluster-require-full-coverage", "no"]);
             all.extend(["--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"]);
             all.extend(args);
             let mut node = RedisServer::start_with(&all).await?;
@@ -48,6 +44,13 @@ impl RedisCluster {
         let cluster = Self { nodes, _room: room };
         cluster.join().await;
         Some(cluster)
+    }
+
+    /// From now on a primary that is gone is soon replaced. Before, none is taken for dead on a busy machine.
+    pub(crate) async fn lose_patience(&self) {
+        for node in &self.nodes {
+            node.cli(&["CONFIG", "SET", SILENT_FOR, "2000"]).await;
+        }
     }
 
     async fn join(&self) {

@@ -7,6 +7,8 @@ use tokio::{sync::SemaphorePermit, time::sleep};
 /// How long a failover may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SERVICE: &str = "streams";
+/// The setting of how long, in milliseconds, a server may be silent before it is taken for dead.
+const SILENT_FOR: &str = "down-after-milliseconds";
 
 pub(crate) struct Sentinels {
     /// The first one begins as the primary.
@@ -30,9 +32,7 @@ impl Sentinels {
         for _ in 0..3 {
             let sentinel = RedisServer::start_sentinel().await?;
             sentinel.cli(&["SENTINEL", "MONITOR", SERVICE, "127.0.0.1", &port, "2"]).await;
-            for (what, value) in
-                [("down-after-milliseconds", "1500"), ("failover-timeout", "5000"), ("parallel-syncs", "2")]
-            {
+            for (what, value) in [(SILENT_FOR, "20000"), ("failover-timeout", "5000"), ("parallel-syncs", "2")] {
                 sentinel.cli(&["SENTINEL", "SET", SERVICE, what, value]).await;
             }
             sentinels.push(sentinel);
@@ -107,10 +107,10 @@ impl Sentinels {
         now
     }
 
-    /// From now on a primary has to be silent for long.
-    pub(crate) async fn take_time(&self) {
+    /// From now on a primary that is gone is soon replaced. Before, none is taken for dead on a busy machine.
+    pub(crate) async fn lose_patience(&self) {
         for sentinel in &self.sentinels {
-            sentinel.cli(&["SENTINEL", "SET", SERVICE, "down-after-milliseconds", "20000"]).await;
+            sentinel.cli(&["SENTINEL", "SET", SERVICE, SILENT_FOR, "1500"]).await;
         }
     }
 

@@ -1,6 +1,6 @@
 //! A cluster: where its keys go, and what a node that is lost or a slot that moves does to them.
 
-use super::{PATIENCE, STORED, TTL, UNHURRIED, Writer, pushed, redis_cluster::RedisCluster, until};
+use super::{PATIENCE, STORED, TTL, UNHURRIED, Writer, pushed, reached, redis_cluster::RedisCluster, until};
 use std::time::Duration;
 use tokio::time::timeout;
 use tower_resume::{
@@ -9,16 +9,16 @@ use tower_resume::{
 };
 
 async fn connected(cluster: &RedisCluster) -> RedisStore {
-    let store = RedisStore::with_config(RedisConfig::new(&cluster.url()).command_timeout(UNHURRIED)).unwrap();
+    let store = reached(RedisConfig::new(&cluster.url()).command_timeout(UNHURRIED)).await;
     all_reached(cluster, &store).await;
     store
 }
 
-/// Up is a cluster with its first node; these tests want them all.
-async fn all_reached(cluster: &RedisCluster, store: &RedisStore) {
-    assert!(store.ready(PATIENCE).await, "the cluster is reached");
+/// Up is a cluster with its first node, and these tests want them all, for what is written and for what is read.
+pub(crate) async fn all_reached(cluster: &RedisCluster, store: &RedisStore) {
     for owner in 0..3 {
-        drop(writer_on(cluster, store, owner).await);
+        let writer = writer_on(cluster, store, owner).await;
+        until("the node is read from", async || store.page(writer.id, 0).await.is_ok()).await;
     }
 }
 
@@ -51,14 +51,14 @@ pub(crate) async fn write(writer: &mut Writer<'_>, events: usize) -> Appended {
 
 #[tokio::test]
 async fn it_keeps_every_promise_of_the_contract() {
-    let Some(cluster) = RedisCluster::steady().await else { return };
+    let Some(cluster) = RedisCluster::start().await else { return };
     conformance::run(async || connected(&cluster).await).await;
     conformance::run_shared(async || (connected(&cluster).await, connected(&cluster).await)).await;
 }
 
 #[tokio::test]
 async fn an_append_is_one_xadd_and_nothing_else() {
-    let Some(cluster) = RedisCluster::steady().await else { return };
+    let Some(cluster) = RedisCluster::start().await else { return };
     let store = connected(&cluster).await;
     let mut writer = writer_on(&cluster, &store, 1).await;
     // The last of its connections is made by then.
@@ -88,6 +88,7 @@ async fn while_a_shard_is_lost_the_streams_of_the_others_go_on() {
     let (mut lost, mut other) = (writer_on(&cluster, &store, 0).await, writer_on(&cluster, &store, 1).await);
     assert_eq!(lost.write(3).await.unwrap(), STORED);
     // Nobody can take over.
+    cluster.lose_patience().await;
     cluster.nodes[3].kill().await;
     cluster.nodes[0].kill().await;
     for _ in 0..20 {
@@ -119,6 +120,7 @@ async fn a_replica_that_takes_over_with_less_than_was_acknowledged_is_found_out(
         assert_eq!(writer.write(3).await.unwrap(), STORED);
     }
     cluster.replicated(0).await;
+    cluster.lose_patience().await;
     cluster.cut_off_replica(0).await;
     for writer in [&mut writer, &mut idle] {
         assert_eq!(writer.write(3).await.unwrap(), STORED, "acknowledged by the primary alone");
@@ -171,7 +173,7 @@ fn right_or_transient<T>(read: Result<Option<T>, StoreError>) -> Option<T> {
 
 #[tokio::test]
 async fn a_slot_that_moves_is_followed_and_nothing_is_lost_on_the_way() {
-    let Some(cluster) = RedisCluster::steady().await else { return };
+    let Some(cluster) = RedisCluster::start().await else { return };
     let (store, reader) = (connected(&cluster).await, connected(&cluster).await);
     let mut writer = writer_on(&cluster, &store, 0).await;
     assert_eq!(writer.write(3).await.unwrap(), STORED);
@@ -232,6 +234,7 @@ async fn news_come_in_on_a_cluster_also_after_the_node_with_the_channel_is_lost(
     let mut writer = writer_on(&cluster, &one, spared).await;
     let mut watch = other.watch(writer.id, one.node(), 0);
     pushed(&mut writer, &mut watch).await;
+    cluster.lose_patience().await;
     cluster.nodes[followers].kill().await;
     pushed(&mut writer, &mut watch).await;
     if writers != followers {
@@ -243,7 +246,7 @@ async fn news_come_in_on_a_cluster_also_after_the_node_with_the_channel_is_lost(
 
 #[tokio::test]
 async fn a_cluster_that_is_taken_for_one_server_is_named() {
-    let Some(cluster) = RedisCluster::steady().await else { return };
+    let Some(cluster) = RedisCluster::start().await else { return };
     let store = super::connected(&cluster.nodes[0]).await;
     let mut named = false;
     for _ in 0..64 {

@@ -35,7 +35,6 @@ async fn reads(store: &RedisStore, writer: &Writer<'_>) -> bool {
 #[tokio::test]
 async fn it_keeps_every_promise_of_the_contract() {
     let Some(sentinels) = Sentinels::start().await else { return };
-    sentinels.take_time().await;
     conformance::run(async || connected(&sentinels).await).await;
     conformance::run_shared(async || (connected(&sentinels).await, connected(&sentinels).await)).await;
 }
@@ -47,6 +46,7 @@ async fn a_replica_that_is_promoted_with_less_than_was_acknowledged_is_found_out
     let mut writer = Writer::begun(&store).await;
     assert_eq!(writer.write(3).await.unwrap(), STORED);
     sentinels.replicated().await;
+    sentinels.lose_patience().await;
     sentinels.servers[0].cut_off_replicas().await;
     assert_eq!(writer.write(3).await.unwrap(), STORED, "acknowledged by the primary alone");
     let mut health = store.health();

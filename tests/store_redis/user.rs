@@ -20,6 +20,13 @@ async fn store(url: &str) -> RedisStore {
     reached(RedisConfig::new(&as_user(url)).command_timeout(UNHURRIED)).await
 }
 
+/// The same for a cluster, all of it.
+async fn spread(cluster: &RedisCluster) -> RedisStore {
+    let store = store(&cluster.url()).await;
+    cluster::all_reached(cluster, &store).await;
+    store
+}
+
 /// What was refused; nothing should have been.
 async fn refused(server: &RedisServer) -> Vec<Reply> {
     server.cli(&["ACL", "LOG"]).await.list().to_vec()
@@ -50,12 +57,12 @@ async fn the_documented_user_may_do_all_that_is_needed_and_nothing_else() {
     assert_eq!(refused(&server).await, []);
     let mut called = called(std::slice::from_ref(&server)).await;
 
-    let Some(cluster) = RedisCluster::steady().await else { return };
+    let Some(cluster) = RedisCluster::start().await else { return };
     for node in &cluster.nodes {
         node.add_user(LINE).await;
     }
-    conformance::run_shared(async || (store(&cluster.url()).await, store(&cluster.url()).await)).await;
-    let (one, other) = (store(&cluster.url()).await, store(&cluster.url()).await);
+    conformance::run_shared(async || (spread(&cluster).await, spread(&cluster).await)).await;
+    let (one, other) = (spread(&cluster).await, spread(&cluster).await);
     let mut writer = cluster::writer_on(&cluster, &one, 0).await;
     let slot = cluster.slot_of(&writer.id.to_string()).await;
     cluster.open_slot(slot, 0, 1).await;
