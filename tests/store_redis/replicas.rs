@@ -1,6 +1,6 @@
 //! Appends that ask for replicas, with real ones.
 
-use super::{PATIENCE, RedisServer, STORED, Writer, reached, until};
+use super::{PATIENCE, RedisServer, STORED, UNHURRIED, Writer, reached, until};
 use futures_util::future::join_all;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -16,11 +16,13 @@ async fn pair() -> Option<(RedisServer, RedisServer)> {
     Some((primary, replica))
 }
 
-/// A store that gives replicas three seconds: this machine may be busy.
-async fn patient(primary: &RedisServer) -> RedisStore {
-    let config = RedisConfig::new(&primary.url()).command_timeout(Duration::from_secs(6));
-    reached(config).await
+/// A store that gives replicas half of this.
+async fn patient(primary: &RedisServer, time: Duration) -> RedisStore {
+    reached(RedisConfig::new(&primary.url()).command_timeout(time)).await
 }
+
+/// Where replicas hang and are waited for in vain.
+const IN_VAIN: Duration = Duration::from_secs(6);
 
 /// The next events of a stream, for so many replicas.
 fn asking(writer: &Writer<'_>, replicas: u32, end: Option<EndStatus>) -> Append {
@@ -32,17 +34,6 @@ async fn send(store: &RedisStore, append: &Append) -> Result<Appended, StoreErro
     store.append(append.clone()).await
 }
 
-/// Asks until Redis answers.
-async fn answer<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> T {
-    let mut answer = None;
-    until("Redis answers", async || {
-        answer = ask().await.ok();
-        answer.is_some()
-    })
-    .await;
-    answer.unwrap()
-}
-
 fn is_unconfirmed(result: &Result<Appended, StoreError>) -> bool {
     result.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Unavailable)
 }
@@ -50,15 +41,14 @@ fn is_unconfirmed(result: &Result<Appended, StoreError>) -> bool {
 #[tokio::test]
 async fn an_append_is_stored_once_as_many_replicas_hold_it_as_it_asks_for() {
     let Some((primary, replica)) = pair().await else { return };
-    let store = patient(&primary).await;
+    let store = patient(&primary, UNHURRIED).await;
     let mut writer = Writer::begun(&store).await;
     for (replicas, good) in [(1, true), (1, true), (2, false)] {
         let append = asking(&writer, replicas, None);
         let appended = send(&store, &append).await;
         assert_eq!(matches!(&appended, Ok(Appended::Stored { .. })), good, "{replicas}: {appended:?}");
         assert!(good || is_unconfirmed(&appended), "{appended:?}");
-        // A Redis that says nothing for two seconds is connected to anew.
-        let tail = answer(async || store.tail(writer.id).await).await;
+        let tail = store.tail(writer.id).await.unwrap();
         assert_eq!(tail.unwrap().last, append.chunks[0].last(), "the primary has it");
         writer.log.extend(append.chunks);
     }
@@ -72,7 +62,7 @@ async fn an_append_is_stored_once_as_many_replicas_hold_it_as_it_asks_for() {
 #[tokio::test]
 async fn what_the_log_has_already_is_confirmed_when_its_replicas_have_it_and_not_before() {
     let Some((primary, replica)) = pair().await else { return };
-    let store = patient(&primary).await;
+    let store = patient(&primary, IN_VAIN).await;
     let writer = Writer::begun(&store).await;
     replica.pause().await;
     let append = asking(&writer, 1, None);
@@ -94,7 +84,7 @@ async fn what_the_log_has_already_is_confirmed_when_its_replicas_have_it_and_not
 #[tokio::test]
 async fn replicas_that_hang_do_not_hold_up_appends_that_do_not_ask_for_them() {
     let Some((primary, replica)) = pair().await else { return };
-    let store = patient(&primary).await;
+    let store = patient(&primary, IN_VAIN).await;
     let (one, mut other) = (Writer::begun(&store).await, Writer::begun(&store).await);
     replica.pause().await;
     let append = asking(&one, 1, None);
@@ -109,7 +99,7 @@ async fn replicas_that_hang_do_not_hold_up_appends_that_do_not_ask_for_them() {
 #[tokio::test]
 async fn many_appends_at_a_time_ask_together() {
     let Some((primary, _replica)) = pair().await else { return };
-    let store = patient(&primary).await;
+    let store = patient(&primary, UNHURRIED).await;
     let mut writers = Vec::new();
     for _ in 0..100 {
         writers.push(Writer::begun(&store).await);
