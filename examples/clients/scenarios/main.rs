@@ -26,6 +26,7 @@ mod sse;
 mod judge_tests;
 #[cfg(test)]
 mod trial;
+mod unread;
 mod wire;
 
 use std::{

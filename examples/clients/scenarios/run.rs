@@ -10,7 +10,7 @@ use crate::{
     proxy::Proxy,
     redis::Redis,
     report::{Figures, Report, Verdict},
-    rules,
+    rules, unread,
 };
 use serde_json::{Value, json};
 use std::{
@@ -103,7 +103,9 @@ impl Run {
         let stalls = self.world.facts().stalls + 2;
         let is_so = |facts: &Facts| facts.stalls >= stalls || facts.answered == facts.requests;
         let _ = timeout(SLOW, self.world.until(is_so)).await;
-        self.bytes_while_slow.store(self.world.facts().bytes, Ordering::Relaxed);
+        let under_way = unread::bytes(self.door.addr.port());
+        let bytes = self.world.facts().bytes;
+        self.bytes_while_slow.store(bytes.saturating_sub(under_way), Ordering::Relaxed);
     }
 
     /// The verdict. The run is over.

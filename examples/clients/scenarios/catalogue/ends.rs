@@ -87,7 +87,7 @@ pub(super) const DISCONNECT: Scenario = Scenario {
 /// Each event of these, and how many.
 const SLOW_BYTES: usize = 32 * 1024;
 const SLOW_EVENTS: u64 = 640;
-/// What a client may have read ahead: 256 events, and what fits the sockets' buffers.
+/// What a client may have read ahead: 256 events, and what fits the sockets' buffers where the kernel does not tell.
 const AHEAD: u64 = 256 * (SLOW_BYTES as u64 + 256) + 4 * 1024 * 1024;
 
 pub(super) const SLOW_CONSUMER: Scenario = Scenario {
