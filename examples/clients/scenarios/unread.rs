@@ -28,10 +28,14 @@ fn held(line: &str, port: u16) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::{TcpListener, TcpStream},
+        time::timeout,
     };
+
+    const PATIENCE: Duration = Duration::from_secs(30);
 
     #[test]
     fn each_side_counts_what_is_its_own() {
@@ -46,6 +50,14 @@ mod tests {
         assert_eq!(held("", 0x1f90), None);
     }
 
+    /// Waits until it is so.
+    async fn until_under_way(port: u16, expected: u64) {
+        // On its way a byte may be counted by both sides.
+        while bytes(port) != expected {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     #[tokio::test]
     #[cfg(target_os = "linux")]
     async fn what_a_client_has_not_read_is_seen_until_it_has() {
@@ -54,13 +66,8 @@ mod tests {
         let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let (mut server, _) = listener.accept().await.unwrap();
         server.write_all(&[7; 50_000]).await.unwrap();
-        // On its way it may be counted by both sides.
-        while bytes(port) != 50_000 {
-            tokio::task::yield_now().await;
-        }
+        timeout(PATIENCE, until_under_way(port, 50_000)).await.expect("the kernel tells");
         client.read_exact(&mut [0; 20_000]).await.unwrap();
-        while bytes(port) != 30_000 {
-            tokio::task::yield_now().await;
-        }
+        timeout(PATIENCE, until_under_way(port, 30_000)).await.expect("the kernel tells");
     }
 }
