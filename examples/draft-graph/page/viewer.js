@@ -219,7 +219,8 @@ export class Viewer {
     const { received, lost, repeated, reconnects } = this.#ledger;
     log.add("end", `The stream is over: ${ENDS[status] ?? status}`);
     doing.textContent = status === "complete" ? "Done." : `The draft was ${ENDS[status] ?? status}.`;
-    say(`The draft is ${ENDS[status] ?? status}. ${received} events received, ${lost} lost, ${repeated} repeated, ${reconnects} reconnects.`);
+    const times = reconnects === 1 ? "reconnect" : "reconnects";
+    say(`The draft is ${ENDS[status] ?? status}. ${received} events received, ${lost} lost, ${repeated} repeated, ${reconnects} ${times}.`);
     this.#count();
     this.onOver({ status });
   }

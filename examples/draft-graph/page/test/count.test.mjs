@@ -33,7 +33,13 @@ async function counted(server, ...bodies) {
     await demo.draft("native");
     await demo.state("ended");
     assert.deepEqual(demo.errors, []);
-    return await demo.counters();
+    const counters = await demo.counters();
+    // The same in words, a moment later: it is not told more than can be listened to.
+    const { received, lost, repeated, reconnects } = counters;
+    const once = reconnects === 1 ? "reconnect" : "reconnects";
+    const said = `${received} events received, ${lost} lost, ${repeated} repeated, ${reconnects} ${once}.`;
+    await demo.page.getByText(said).first().waitFor();
+    return counters;
   } finally {
     await demo.close();
   }
